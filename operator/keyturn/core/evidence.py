@@ -1,0 +1,218 @@
+r"""How sightings and session lists become "this pod proves NEW". Pure.
+
+      probe of the pod                         backend
+   Sight(container, key) --.              .-- Session(principal, address, port)
+                            \            /
+                        one verdict a kind            Process  New
+   Connection(port) ------------ join ----            Session  New
+                                 |                    Mounted  New
+                          judge(): proof = every required kind agrees, none disagrees
+
+What was not seen is UNKNOWN, and UNKNOWN never proves anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv6Address, ip_address
+
+from keyturn.core.model import Kind, PodProof, Side, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One place in one pod where the credential was looked for, already recognised against OLD and NEW."""
+
+    container: str
+    key: str  # Secret key
+    kind: Kind  # PROCESS (environment, or a file the process is younger than), MOUNTED (file as it is now), REPORTED
+    verdict: Verdict
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An ESTABLISHED connection of the pod."""
+
+    local_address: str
+    local_port: int
+    remote_address: str
+    remote_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What the probe of one pod answered to one challenge, MAC checked; or why it did not."""
+
+    sights: tuple[Sight, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    silent: str = ""  # why there is no answer, in words; empty when there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One open session, by the principal that authenticated."""
+
+    principal: str
+    client_address: str  # "" when the backend hides it
+    client_port: int | None
+    started: datetime | None
+    ours: bool = False  # opened by Keyturn itself
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The pod to judge, and what its consumer declares."""
+
+    namespace: str
+    name: str
+    uid: str
+    address: str
+    consumer: str
+    reload: bool  # re-reads the credential by itself: Mounted plus a session stand for Process
+    was_connected: bool  # its consumer was seen connected before Stage
+    terminating: bool = False
+    ready: bool = True
+    created: datetime | None = None
+    host_network: bool = False
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """Several sights of one kind as one verdict. Any disagreement shows; NONE adds nothing."""
+    seen = set(verdicts)
+    if Verdict.MIXED in seen or {Verdict.OLD, Verdict.NEW} <= seen:
+        return Verdict.MIXED
+    for verdict in (Verdict.OLD, Verdict.OTHER, Verdict.UNKNOWN, Verdict.NEW, Verdict.NONE):
+        if verdict in seen:
+            return verdict
+    return Verdict.UNKNOWN
+
+
+def same_address(left: str, right: str) -> bool:
+    """Equal addresses, an IPv4-mapped IPv6 address included. False when either is not one."""
+    try:
+        pair = [ip_address(left), ip_address(right)]
+    except ValueError:
+        return False
+    plain = [a.ipv4_mapped or a if isinstance(a, IPv6Address) else a for a in pair]
+    return plain[0] == plain[1]
+
+
+def session_verdict(
+    subject: Subject,
+    testimony: Testimony,
+    sessions: Sequence[Session],
+    principals: Mapping[Side, str],
+) -> Verdict:
+    """As which principal this pod is connected.
+
+    NEW needs the join by address *and* port with the pod's own connections; any OLD rests on the address alone, because
+    a port seen twice may name the wrong principal (conntrack rewrites it). That a session of NEW is younger than Stage
+    needs no clock of the backend's: nobody but Keyturn knew the value before, and the slot was without sessions.
+    """
+    theirs = [s for s in sessions if not s.ours and same_address(s.client_address, subject.address)]
+    old = any(s.principal == principals[Side.OLD] for s in theirs)
+    if subject.host_network or any(s.client_address == "" and not s.ours for s in sessions):
+        return Verdict.OLD if old else Verdict.UNKNOWN
+    new = _joined(testimony, [s for s in theirs if s.principal == principals[Side.NEW]])
+    if old:
+        return Verdict.MIXED if new is Verdict.NEW else Verdict.OLD
+    return Verdict.UNKNOWN if testimony.silent else new
+
+
+def _joined(testimony: Testimony, sessions: Sequence[Session]) -> Verdict:
+    ports = Counter(c.local_port for c in testimony.connections)
+    mine = [s for s in sessions if s.client_port is not None and ports[s.client_port]]
+    if any(ports[s.client_port or 0] > 1 for s in mine):
+        return Verdict.UNKNOWN
+    return Verdict.NEW if mine else Verdict.NONE
+
+
+def judge(
+    subject: Subject,
+    testimony: Testimony,
+    session: Verdict,
+    *,
+    required: frozenset[Kind],
+    target: Side,
+) -> PodProof:
+    """What this pod proves. ``proves`` is the target's verdict only if every required kind says so and none objects."""
+    evidence = {Kind.SESSION: session}
+    for kind in (Kind.PROCESS, Kind.REPORTED, Kind.MOUNTED):
+        sights = [s.verdict for s in testimony.sights if s.kind is kind]
+        if sights:
+            evidence[kind] = combine(sights)
+    wanted = Verdict.NEW if target is Side.NEW else Verdict.OLD
+    needed = _needed(subject, required)
+    why = _objection(evidence, needed, wanted, subject, testimony)
+    return PodProof(
+        namespace=subject.namespace,
+        name=subject.name,
+        uid=subject.uid,
+        consumer=subject.consumer,
+        evidence=evidence,
+        proves=wanted if not why else _else(evidence, wanted),
+        why=why,
+        terminating=subject.terminating,
+        ready=subject.ready,
+        created=subject.created,
+    )
+
+
+def _needed(subject: Subject, required: frozenset[Kind]) -> frozenset[Kind]:
+    if not subject.reload:
+        return required
+    return (required - {Kind.PROCESS}) | {Kind.MOUNTED, Kind.SESSION}
+
+
+def _objection(
+    evidence: Mapping[Kind, Verdict], needed: frozenset[Kind], wanted: Verdict, subject: Subject, testimony: Testimony
+) -> str:
+    """Why this is no proof, in words; empty when it is one."""
+    for kind, verdict in evidence.items():
+        if verdict not in (wanted, Verdict.NONE, Verdict.UNKNOWN):
+            return f"{kind} shows {_words(verdict)}"
+    if testimony.silent:
+        return testimony.silent
+    for kind in sorted(needed):
+        verdict = evidence.get(kind, Verdict.UNKNOWN)
+        if verdict is wanted or (kind is Kind.SESSION and _neutral(verdict, evidence, wanted, subject)):
+            continue
+        reasons = sorted({s.why for s in testimony.sights if s.kind is kind and s.why})
+        return f"{kind} shows {_words(verdict)}" + (f" ({'; '.join(reasons)})" if reasons else "")
+    return ""
+
+
+def _neutral(verdict: Verdict, evidence: Mapping[Kind, Verdict], wanted: Verdict, subject: Subject) -> bool:
+    """No connection just now is neutral only for a consumer that was never seen connected and whose process agrees.
+
+    Going back needs no new session: Confirm asks that nobody *holds* NEW.
+    """
+    if verdict is not Verdict.NONE:
+        return False
+    process = evidence.get(Kind.PROCESS)
+    if wanted is Verdict.OLD:
+        return process is wanted or (subject.reload and evidence.get(Kind.MOUNTED) is wanted)
+    return process is wanted and not subject.was_connected
+
+
+def _else(evidence: Mapping[Kind, Verdict], wanted: Verdict) -> Verdict:
+    """What an unproven pod shows: the worst that was positively seen, else UNKNOWN."""
+    shown = combine(v for v in evidence.values() if v not in (wanted, Verdict.NONE, Verdict.UNKNOWN))
+    if shown is not Verdict.UNKNOWN and wanted in evidence.values():
+        return Verdict.MIXED
+    return shown
+
+
+def _words(verdict: Verdict) -> str:
+    return {
+        Verdict.NEW: "the new credential",
+        Verdict.OLD: "the old credential",
+        Verdict.MIXED: "both credentials",
+        Verdict.NONE: "nothing yet",
+        Verdict.OTHER: "a value that is neither credential",
+        Verdict.UNKNOWN: "nothing that could be read",
+    }[verdict]

@@ -1,0 +1,357 @@
+"""Questions about one observation, one sentence each: yes, not yet, no.
+
+A gate answers ``Pass``, ``Wait`` (not yet, or unknown: look again) or ``Fail`` (it will not come true by waiting).
+Gates look; they never act. Reasons become condition and Event reasons unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keyturn.core.model import (
+    ConsumerView,
+    Existence,
+    Idle,
+    Observation,
+    PodProof,
+    Reach,
+    Rotation,
+    Sameness,
+    Side,
+    Trial,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One thing that is waited for."""
+
+    reason: str
+    message: str
+    pod: str = ""
+    consumer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not yet, or nobody can tell."""
+
+    reason: str
+    message: str
+    blockers: tuple[Blocker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """No; waiting will not help."""
+
+    reason: str
+    message: str
+    blockers: tuple[Blocker, ...] = ()
+
+
+Answer = Pass | Wait | Fail
+Gate = Callable[[Rotation, Observation, datetime], Answer]
+YES = Pass()
+
+
+def wanted(side: Side) -> Verdict:
+    """The verdict that speaks for this side."""
+    return Verdict.NEW if side is Side.NEW else Verdict.OLD
+
+
+# ----------------------------------------------------------------------------------------------- Preflight
+
+
+def nothing_blocks(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """The target is the declared system, OLD works and is what the Secret holds, nothing on the checklist blocks."""
+    first = _before_anything(seen)
+    problems = [*first, *((p.reason, p.message) for p in seen.problems)]
+    if not problems:
+        return YES
+    return Wait(*problems[0], tuple(Blocker(reason, message) for reason, message in problems))
+
+
+def _before_anything(seen: Observation) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if seen.system is Sameness.DIFFERENT:
+        found.append(
+            (
+                "WrongSystem",
+                "the provider's endpoint is not the system that the Secret's credential opens; fix the provider",
+            )
+        )
+    elif seen.system is Sameness.UNKNOWN:
+        found.append(("SystemUnproven", "it is not proved yet that provider and Secret speak of the same system"))
+    if seen.trials.get(Side.OLD) is not Trial.WORKS and seen.system is not Sameness.DIFFERENT:
+        shown = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
+        found.append(
+            ("CurrentCredentialDoesNotWork", f"a login with the current credential: {shown}; nothing was changed")
+        )
+    if seen.secret.holds is not Verdict.OLD:
+        found.append(
+            (
+                "SecretDiffers",
+                "the Secret does not hold the current credential as the templates render it; nothing was changed",
+            )
+        )
+    if not seen.window_open:
+        found.append(("OutsideWindow", "waiting for the plan's maintenance window"))
+    return found
+
+
+# ------------------------------------------------------------------------------------ credentials at the backend
+
+
+def new_works(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """NEW logs in through the consumers' endpoints, to the same system, with the same rights."""
+    match seen.trials.get(Side.NEW, Trial.NOT_ASKED):
+        case Trial.WORKS if seen.escrowed:
+            return YES
+        case Trial.LACKING:
+            return Fail(
+                "NewCredentialLacking", "the new credential logs in, but not with the old one's rights or settings"
+            )
+        case Trial.WORKS:
+            return Wait("NotEscrowed", "the new value is not in escrow yet")
+        case trial if rotation.entered is not None and now - rotation.entered > rotation.policy.progress_deadline:
+            if trial is Trial.DOWN:
+                return Wait(
+                    "EndpointUnreachable", "an endpoint of the provider cannot be reached with the new credential"
+                )
+            return Fail("NewCredentialRefused", f"the new credential was not accepted before the deadline: {trial}")
+        case trial:
+            return Wait("CreatingCredential", f"the new credential does not work yet: {trial}")
+
+
+def old_works(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """OLD logs in again."""
+    trial = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
+    return (
+        YES if trial is Trial.WORKS else Wait("EnablingOldCredential", f"the old credential does not work yet: {trial}")
+    )
+
+
+def old_idle(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """Nobody is connected as OLD, and the backend can be believed when it says so."""
+    if seen.old_usage is Idle.NOT_SEEN:
+        return YES
+    if seen.old_usage is Idle.UNKNOWN:
+        return Wait(
+            "UsageUnknown", "the backend cannot say who uses the old credential; unknown is never taken for idle"
+        )
+    blockers = tuple(
+        Blocker("OldCredentialInUse", f"a session from {s.client}", pod=s.pod, consumer=s.consumer)
+        for s in seen.old_sessions
+    )
+    who = ", ".join(sorted({s.consumer or s.client for s in seen.old_sessions})) or "someone"
+    return Wait(
+        "OldCredentialInUse", f"{len(seen.old_sessions)} sessions of the old credential are open: {who}", blockers
+    )
+
+
+def old_refused(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """A login with OLD is refused for being disabled, while NEW works, and no session of OLD is left."""
+    old, new = (seen.trials.get(side, Trial.NOT_ASKED) for side in (Side.OLD, Side.NEW))
+    if old is not Trial.DISABLED:
+        return Wait("OldCredentialNotRefused", f"a login with the old credential: {old}")
+    if new is not Trial.WORKS:
+        return Wait("NewCredentialUnproven", f"a login with the new credential: {new}")
+    return old_idle(_rotation, seen, _now)
+
+
+def gone(side: Side) -> Gate:
+    """The credential can never be used again."""
+
+    def ask(rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+        named = rotation.new_id if side is Side.NEW else rotation.old_id
+        if not named or seen.states.get(side) in (Existence.RETIRED, Existence.ABSENT):
+            return YES
+        return Wait("CredentialNotGone", f"{named} is not retired yet")
+
+    return ask
+
+
+# ---------------------------------------------------------------------------------------------- the Secret
+
+
+def secret_holds(side: Side) -> Gate:
+    """The Secret, read back, holds this credential in every managed key."""
+
+    def ask(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+        if seen.secret.holds is wanted(side):
+            return YES
+        match seen.secret.holds:
+            case Verdict.OTHER:
+                by = f" by {seen.secret.writer}" if seen.secret.writer else ""
+                return Wait(
+                    "SecretForeign",
+                    f"the Secret holds a value that is neither credential, written{by}; both stay valid",
+                )
+            case Verdict.NONE:
+                return Wait("SecretMissing", "the Secret is gone; both credentials stay valid until it is back")
+            case _:
+                return Wait("WritingSecret", f"the Secret does not hold the {side.lower()} credential yet")
+
+    return ask
+
+
+# ----------------------------------------------------------------------------------------- workloads and pods
+
+
+def stale(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerView, ...]:
+    """Consumers to restart: not yet of this roll's generation, and not every pod proves this side.
+
+    One that re-reads by itself is restarted only when a pod stays unproven past the proof deadline.
+    """
+    return tuple(
+        consumer
+        for consumer in seen.consumers
+        if consumer.rolled_to != roll_generation(rotation, side)
+        and not consumer.reload
+        and _unproven(seen, consumer, side)
+    )
+
+
+def roll_generation(rotation: Rotation, side: Side) -> int:
+    """The generation of the roll towards this side."""
+    return rotation.generation if side is Side.NEW else rotation.unroll_generation
+
+
+def rolling(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerView, ...]:
+    """Consumers of this roll's generation that have not finished."""
+    mine = roll_generation(rotation, side)
+    return tuple(c for c in seen.consumers if c.rolled_to == mine and not (c.settled and c.healthy))
+
+
+def _unproven(seen: Observation, consumer: ConsumerView, side: Side) -> bool:
+    return any(p.consumer == str(consumer.ref) and p.proves is not wanted(side) for p in seen.pods)
+
+
+def rolled(side: Side) -> Gate:
+    """Every consumer that had to be restarted has finished rolling to this generation."""
+
+    def ask(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+        for consumer in rolling(rotation, seen, side):
+            started = rotation.roll_started.get(f"{consumer.ref}@{roll_generation(rotation, side)}")
+            late = started is not None and now - started > rotation.policy.progress_deadline
+            if late or consumer.stuck == "ProgressDeadlineExceeded":
+                return Fail(
+                    "RolloutDeadlineExceeded",
+                    f"{consumer.ref} did not finish rolling in time; its old pods still serve",
+                    _why_not_ready(seen, consumer, side),
+                )
+        waiting = (*rolling(rotation, seen, side), *stale(rotation, seen, side))
+        if not waiting:
+            return YES
+        names = ", ".join(dict.fromkeys(str(c.ref) for c in waiting))
+        blockers = tuple(b for c in waiting for b in _why_not_ready(seen, c, side))
+        return Wait("RolloutInProgress", f"waiting for the rollout of {names}", blockers)
+
+    return ask
+
+
+def _why_not_ready(seen: Observation, consumer: ConsumerView, side: Side) -> tuple[Blocker, ...]:
+    pods = tuple(
+        Blocker("PodUnproven", p.why or "not proven yet", pod=p.name, consumer=p.consumer)
+        for p in seen.pods
+        if p.consumer == str(consumer.ref) and p.proves is not wanted(side)
+    )
+    return pods or (Blocker("RolloutInProgress", consumer.stuck or "rolling", consumer=str(consumer.ref)),)
+
+
+def pods_prove(side: Side) -> Gate:
+    """Every pod proves this side, and none that holds the other is left, terminating ones included."""
+
+    def ask(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+        unproven = [p for p in seen.pods if p.proves is not wanted(side)]
+        if not unproven:
+            return YES
+        blockers = tuple(Blocker("PodUnproven", _told(p), pod=p.name, consumer=p.consumer) for p in unproven)
+        wrong = [p for p in unproven if _wrong_for_good(rotation, seen, p, now)]
+        message = f"{len(seen.pods) - len(unproven)} of {len(seen.pods)} pods prove the {side.lower()} credential"
+        if wrong:
+            return Fail("PodsHoldAnother", f"{message}; {wrong[0].name}: {_told(wrong[0])}", blockers)
+        return Wait("PodsUnproven", f"{message}; waiting for {unproven[0].name}: {_told(unproven[0])}", blockers)
+
+    return ask
+
+
+def _wrong_for_good(rotation: Rotation, seen: Observation, pod: PodProof, now: datetime) -> bool:
+    """Seen with another credential past its proof deadline. UNKNOWN never fails: it waits for a person, by name."""
+    reloads = {str(c.ref) for c in seen.consumers if c.reload and c.rolled_to != rotation.generation}
+    if pod.consumer in reloads:
+        return False  # it is restarted first
+    if pod.proves in (Verdict.UNKNOWN, Verdict.NONE) or pod.terminating or rotation.entered is None:
+        return False
+    since = max(rotation.entered, pod.created or rotation.entered)
+    return now - since > rotation.policy.proof_deadline
+
+
+def _told(pod: PodProof) -> str:
+    return f"terminating, {pod.why or 'not gone yet'}" if pod.terminating else pod.why or "not proven yet"
+
+
+# ------------------------------------------------------------------------------------------------ waiting on purpose
+
+
+def idle_for_soak(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """OLD was seen idle at the backend for the whole soak time."""
+    idle = old_idle(rotation, seen, now)
+    if not isinstance(idle, Pass):
+        return idle
+    if rotation.clock.observed >= rotation.policy.soak:
+        return YES
+    return Wait("Soaking", f"watching that the old credential stays idle for {_seconds(rotation.policy.soak)}")
+
+
+def quiet_for_watch(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """Disabled, unused and unmissed for the whole watch time, and once more in this very observation."""
+    quiet = nobody_misses_old(rotation, seen, now)
+    if not isinstance(quiet, Pass):
+        return quiet
+    if rotation.clock.observed >= rotation.policy.watch:
+        return YES
+    return Wait(
+        "Watching",
+        f"the old credential is disabled; watching for {_seconds(rotation.policy.watch)} that nobody misses it",
+    )
+
+
+def nobody_misses_old(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """No correct login with OLD was refused since Disable, as far as the backend can see."""
+    if not seen.old_attempts:
+        return YES
+    who = ", ".join(sorted({a.consumer or a.client for a in seen.old_attempts}))
+    return Wait("OldCredentialMissed", f"logins with the old credential were refused: {who}")
+
+
+def approved(rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """Enough people agreed."""
+    missing = rotation.policy.approvals - seen.approvals
+    return YES if missing <= 0 else Wait("AwaitingApproval", f"{missing} more approvals are needed")
+
+
+def backend_reachable(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """The backend answers the rotator; when it does not, nobody is blamed and every clock stands still."""
+    match seen.admin:
+        case Reach.UP:
+            return YES
+        case Reach.DOWN:
+            return Wait("BackendUnreachable", "the backend cannot be reached; nothing is concluded and nothing changed")
+        case Reach.REFUSED:
+            return Wait(
+                "RotatorRefused", "the backend refuses the rotator's own login; check the provider's admin Secret"
+            )
+
+
+def _seconds(time: timedelta) -> str:
+    return f"{time.total_seconds():.0f} s"

@@ -1,0 +1,108 @@
+"""Templates of the consumers' Secret: from a credential to its keys, and from the keys back to the credential. Pure.
+
+A rotation may change user name and password and nothing else, so adoption demands that rendering what was extracted
+gives back every managed key byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from keyturn.core.sealed import Sealed
+
+PLACEHOLDERS = ("username", "password", "host", "port", "database")
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+class TemplateMismatch(ValueError):
+    """The Secret's value and the template do not fit; the message names the key, never the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a credential is used; comes from the provider, never from the plan's author."""
+
+    host: str
+    port: int
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user name and a sealed password."""
+
+    username: str
+    password: Sealed
+
+
+def unknown_placeholders(template: str) -> tuple[str, ...]:
+    """Placeholders that nobody fills."""
+    return tuple(name for name in _FIELD.findall(template) if name not in PLACEHOLDERS)
+
+
+def render(templates: Mapping[str, str], login: Login, place: Place) -> dict[str, Sealed]:
+    """Every managed key's value for this credential. In a URL, user name and password are percent-encoded."""
+    return {key: _fill(template, login, place) for key, template in templates.items()}
+
+
+def extract(templates: Mapping[str, str], data: Mapping[str, Sealed], place: Place) -> Login:
+    """The credential that these keys hold.
+
+    Raises:
+        TemplateMismatch: a key is missing, does not fit its template, disagrees with another key, or would not be
+            rendered back byte for byte.
+    """
+    found: dict[str, str] = {}
+    for key, template in templates.items():
+        if key not in data:
+            raise TemplateMismatch(f"the Secret has no key {key}")
+        for name, value in _read(key, template, data[key], place).items():
+            if found.setdefault(name, value) != value:
+                raise TemplateMismatch(f"key {key} and another key hold different values for {{{name}}}")
+    if not found.get("username") or not found.get("password"):
+        raise TemplateMismatch("the templates name no {username} and {password} that could be read from the Secret")
+    login = Login(found["username"], Sealed(found["password"]))
+    for key, value in render(templates, login, place).items():
+        if value != data[key]:
+            raise TemplateMismatch(f"rendering the current credential does not give back key {key} byte for byte")
+    return login
+
+
+def _fill(template: str, login: Login, place: Place) -> Sealed:
+    password = login.password.reveal_text()
+    url = "://" in template
+    values = {
+        "username": quote(login.username, safe="") if url else login.username,
+        "password": quote(password, safe="") if url else password,
+        "host": place.host,
+        "port": str(place.port),
+        "database": place.database,
+    }
+    return Sealed(_FIELD.sub(lambda found: values[found.group(1)], template))
+
+
+def _read(key: str, template: str, value: Sealed, place: Place) -> dict[str, str]:
+    known = {"host": place.host, "port": str(place.port), "database": place.database}
+    seen: set[str] = set()
+    pattern = ""
+    for i, part in enumerate(_FIELD.split(template)):
+        if i % 2 == 0:
+            pattern += re.escape(part)
+        elif part in known:
+            pattern += re.escape(known[part])
+        elif part in seen:
+            pattern += f"(?P={part})"
+        else:
+            seen.add(part)
+            pattern += f"(?P<{part}>.+?)"
+    try:
+        found = re.fullmatch(pattern, value.reveal_text(), re.DOTALL)
+    except UnicodeDecodeError:
+        found = None
+    if found is None:
+        raise TemplateMismatch(f"key {key} does not look like its template; check host, port, database and options")
+    url = "://" in template
+    return {name: unquote(text) if url else text for name, text in found.groupdict().items()}

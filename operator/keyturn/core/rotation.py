@@ -1,0 +1,380 @@
+"""The rotation on one screen.
+
+Two tables say what a rotation does, ``decide`` walks them. Nothing here touches the world: the reconciler observes,
+calls ``decide``, saves the rotation it returns, and only then carries out the effects.
+
+Backward is a table of its own, not forward read in reverse: read in reverse, consumers would restart before their
+Secret had been put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from keyturn.core.effects import (
+    DeleteCredential,
+    DisableCredential,
+    Effect,
+    EnableCredential,
+    EndSessions,
+    EnsureCredential,
+    EscrowCredential,
+    RefreshMounts,
+    RestartConsumer,
+    WriteSecret,
+)
+from keyturn.core.gates import (
+    YES,
+    Answer,
+    Fail,
+    Gate,
+    Pass,
+    Wait,
+    approved,
+    backend_reachable,
+    gone,
+    idle_for_soak,
+    new_works,
+    nothing_blocks,
+    old_idle,
+    old_refused,
+    old_works,
+    pods_prove,
+    quiet_for_watch,
+    roll_generation,
+    rolled,
+    rolling,
+    secret_holds,
+    stale,
+    wanted,
+)
+from keyturn.core.model import (
+    Clock,
+    Existence,
+    Idle,
+    Observation,
+    OnFailure,
+    Phase,
+    Problem,
+    Rotation,
+    Side,
+    Trial,
+    Verdict,
+)
+
+NEW, OLD = Side.NEW, Side.OLD
+Effects = Callable[[Rotation, Observation, datetime], tuple[Effect, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row: what is still to be done, when we may leave, and what must go on holding in every later phase."""
+
+    phase: Phase
+    effects: Effects
+    gate: Gate
+    keep: Gate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to remember, what to do, and what is waited for."""
+
+    rotation: Rotation
+    effects: tuple[Effect, ...] = ()
+    answer: Answer = YES
+
+
+def do(*effects: Effect) -> Effects:
+    """These, every tick until the gate passes."""
+    return lambda _rotation, _seen, _now: effects
+
+
+def put(side: Side) -> Effects:
+    """Write the Secret, unless it holds somebody else's value or is gone: that is for a person."""
+    ours = (wanted(side.other), Verdict.MIXED)
+    return lambda _rotation, seen, _now: (WriteSecret(side),) if seen.secret.holds in ours else ()
+
+
+def restart(side: Side) -> Effects:
+    """Restart what is stale, so many at a time; refresh the files of what reloads by itself."""
+
+    def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
+        free = max(0, rotation.policy.max_parallel - len(rolling(rotation, seen, side)))
+        generation = roll_generation(rotation, side)
+        # One roll at a time for a workload: towards NEW we wait for whoever is rolling it; going back cannot wait.
+        ready = [c for c in stale(rotation, seen, side) if c.settled or side is OLD]
+        chosen = sorted(ready, key=lambda c: c.ref)[:free]
+        return (*(RestartConsumer(c.ref, generation) for c in chosen), *refresh(side)(rotation, seen, _now))
+
+    return plan
+
+
+def refresh(side: Side) -> Effects:
+    """Refresh the files of consumers that reload by themselves; restart one that stays unproven past its deadline."""
+
+    def plan(rotation: Rotation, seen: Observation, now: datetime) -> tuple[Effect, ...]:
+        unproven = {p.consumer for p in seen.pods if p.proves is not wanted(side)}
+        generation = roll_generation(rotation, side)
+        behind = [c for c in seen.consumers if c.reload and str(c.ref) in unproven and c.rolled_to != generation]
+        if not behind:
+            return ()
+        overdue = rotation.entered is not None and now - rotation.entered > rotation.policy.proof_deadline
+        if overdue and rotation.phase in (Phase.VERIFY, Phase.CONFIRM):
+            return tuple(RestartConsumer(c.ref, generation) for c in behind)
+        return (RefreshMounts(tuple(str(c.ref) for c in behind)),)
+
+    return plan
+
+
+#        phase            what is still to be done                  we may leave when        and must stay so
+FORWARD = (
+    Step(Phase.PREFLIGHT, do(),                                     nothing_blocks),
+    Step(Phase.CREATE,    do(EscrowCredential(), EnsureCredential(NEW)), new_works),
+    Step(Phase.STAGE,     put(NEW),                                 secret_holds(NEW),       secret_holds(NEW)),
+    Step(Phase.ROLL,      restart(NEW),                             rolled(NEW)),
+    Step(Phase.VERIFY,    refresh(NEW),                             pods_prove(NEW),         pods_prove(NEW)),
+    Step(Phase.SOAK,      do(),                                     idle_for_soak,           old_idle),
+    Step(Phase.APPROVE,   do(),                                     approved,                approved),
+    Step(Phase.DISABLE,   do(DisableCredential(OLD), EndSessions(OLD)), old_refused,         old_refused),
+    Step(Phase.WATCH,     do(),                                     quiet_for_watch),
+    Step(Phase.DELETE,    do(DeleteCredential(OLD)),                gone(OLD)),              # no way back
+)  # fmt: skip
+BACKWARD = (
+    Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_works,               old_works),
+    Step(Phase.RESTORE,   put(OLD),                                 secret_holds(OLD),       secret_holds(OLD)),
+    Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),
+    Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),
+    Step(Phase.DISCARD,   do(DeleteCredential(NEW)),                gone(NEW)),
+)  # fmt: skip
+
+AFTER = {a.phase: b.phase for table in (FORWARD, BACKWARD) for a, b in pairwise(table)} | {
+    Phase.DELETE: Phase.COMPLETE,
+    Phase.DISCARD: Phase.ROLLED_BACK,
+}
+FINISHED = frozenset({Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED})
+CHANGED = frozenset(s.phase for s in FORWARD[1:-1])  # something was changed, and there is a way back
+OLD_IS_OFF = frozenset({Phase.DISABLE, Phase.WATCH})
+STAGED = frozenset(s.phase for s in FORWARD[3:-1])
+CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
+
+
+def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
+    """One tick: from where we are and what was seen, to where we go and what to do."""
+    if rotation.phase in FINISHED:
+        return Decision(rotation)
+    if seen.unreadable is not None:
+        return Decision(rotation, (), Wait(seen.unreadable.reason, seen.unreadable.message))
+    if not isinstance(down := backend_reachable(rotation, seen, now), Pass):
+        return Decision(replace(rotation, down_since=rotation.down_since or now), (), down)
+    rotation = _remember(_run_clock(_back_again(rotation, now), seen, now), seen, now)
+    for rule in STANDING_RULES:
+        if (decision := rule(rotation, seen, now)) is not None:
+            return decision
+    return _step(rotation, seen, now)
+
+
+def turn_back(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
+    """An abort, or a working backend that refuses NEW, goes back; from Preflight there is nothing to go back to."""
+    if seen.abort and rotation.phase is Phase.PREFLIGHT:
+        return _enter(Phase.ROLLED_BACK, rotation, now, Problem("Aborted", "aborted before anything was changed"))
+    if seen.abort and rotation.phase in CHANGED:
+        return _enter(Phase.ENABLE, rotation, now, Problem("Aborted", "aborted on request; the old credential serves"))
+    refused = seen.trials.get(NEW) in (Trial.REFUSED, Trial.DISABLED, Trial.LACKING)
+    if rotation.phase in STAGED and refused:
+        why = "the backend works but refuses the new credential; the old one serves again"
+        return _enter(Phase.ENABLE, rotation, now, Problem("NewCredentialRefused", why))
+    return None
+
+
+def stay_paused(rotation: Rotation, seen: Observation, _now: datetime) -> Decision | None:
+    """Paused means that a person must look; both credentials stay open meanwhile."""
+    if rotation.paused is None:
+        return None
+    wait = Wait(rotation.paused.reason, rotation.paused.message)
+    return Decision(rotation, _open_old(rotation, seen), wait)
+
+
+def reopen_if_missed(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
+    """Once OLD is off, any evidence or use of it by a known consumer opens it again at once."""
+    if rotation.phase not in OLD_IS_OFF or (missed := _old_is_missed(seen)) is None:
+        return None
+    return _reopen(rotation, now, missed)
+
+
+def keep_old_open(rotation: Rotation, seen: Observation, _now: datetime) -> Decision | None:
+    """Until Disable, OLD must open sessions: whoever disabled it, it is enabled again from escrow."""
+    if not (effects := _open_old(rotation, seen)):
+        return None
+    return Decision(rotation, effects, Wait("OldCredentialClosed", "the old credential was disabled too early"))
+
+
+def prove_again(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
+    """What was proved is asked again, never remembered; past the point of no return there is only completion."""
+    if rotation.phase is Phase.DELETE:
+        return None
+    for step in _locate(rotation.phase)[1]:
+        if step.keep is not None and not isinstance(lost := step.keep(rotation, seen, now), Pass):
+            return _lost(step, lost, rotation, seen, now)
+    return None
+
+
+STANDING_RULES = (turn_back, stay_paused, reopen_if_missed, keep_old_open, prove_again)
+
+
+def _step(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
+    here, _ = _locate(rotation.phase)
+    match here.gate(rotation, seen, now):
+        case Pass():
+            return _enter(AFTER[here.phase], rotation, now)
+        case Fail() as fail if rotation.phase in CHANGED:
+            return _failed(fail, rotation, now)
+        case Fail() as fail:  # going back, or past the point of no return: a person must look
+            return Decision(rotation, here.effects(rotation, seen, now), fail)
+        case Wait() as wait if wait.reason == "SecretForeign" and rotation.phase in CHANGED:
+            return _failed(Fail(wait.reason, wait.message), rotation, now)
+        case Wait() as wait:
+            return Decision(rotation, _allowed(here.effects(rotation, seen, now), seen), wait)
+
+
+def _failed(fail: Fail, rotation: Rotation, now: datetime) -> Decision:
+    problem = Problem(fail.reason, fail.message)
+    if rotation.policy.on_failure is OnFailure.PAUSE:
+        return Decision(replace(rotation, paused=problem), (), fail)
+    return _enter(Phase.ENABLE, rotation, now, problem)
+
+
+def _lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: datetime) -> Decision:
+    """Something that was proved before does not hold any more."""
+    if isinstance(lost, Fail) and rotation.phase in CHANGED:
+        return _failed(lost, rotation, now)
+    if step.phase in (Phase.STAGE, Phase.RESTORE):
+        return _secret_lost(step, lost, rotation, seen, now)
+    if rotation.phase is Phase.APPROVE and _shows_old(seen):
+        return replace(_enter(Phase.SOAK, rotation, now), answer=lost)
+    return Decision(rotation, _allowed(step.effects(rotation, seen, now), seen), lost)
+
+
+def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: datetime) -> Decision:
+    """Repaired once. Put back again by the same field manager it is contested: pause, both valid, name the writer."""
+    writer = seen.secret.writer or "an unnamed writer"
+    if seen.secret.holds is Verdict.NONE:
+        return Decision(rotation, (), lost)
+    if seen.secret.holds is Verdict.OTHER or rotation.repaired_from == writer:
+        problem = Problem(
+            "SecretContested",
+            f"{writer} keeps writing the Secret; both credentials stay valid. Stop it from managing these keys, then abort",
+        )
+        if rotation.phase in OLD_IS_OFF:  # what the writer put there must be able to log in
+            return Decision(replace(_to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), lost)
+        return Decision(replace(rotation, paused=problem), (), lost)
+    repaired = replace(rotation, repaired_from=writer)
+    if rotation.phase in OLD_IS_OFF:
+        return _reopen(
+            repaired, now, Problem("SecretReverted", f"{writer} put the old credential back into the Secret")
+        )
+    return Decision(repaired, step.effects(rotation, seen, now), lost)
+
+
+def _old_is_missed(seen: Observation) -> Problem | None:
+    """Evidence or use of OLD by a known consumer."""
+    for pod in seen.pods:
+        if pod.proves in (Verdict.OLD, Verdict.MIXED):
+            return Problem("PodHoldsOldCredential", f"{pod.name} of {pod.consumer} holds the old credential")
+    for use in (*seen.old_sessions, *seen.old_attempts):
+        if use.consumer:
+            return Problem("OldCredentialMissed", f"{use.consumer} ({use.pod or use.client}) uses the old credential")
+    return None
+
+
+def _reopen(rotation: Rotation, now: datetime, why: Problem) -> Decision:
+    """Enable OLD and verify again: once. The second time a person must look, with OLD enabled."""
+    back = replace(_to(Phase.VERIFY, rotation, now), reopened=True)
+    if rotation.reopened:
+        back = replace(back, paused=Problem(why.reason, f"{why.message}, again; both credentials stay valid"))
+    return Decision(back, (EnableCredential(OLD),), Wait(why.reason, why.message))
+
+
+def _open_old(rotation: Rotation, seen: Observation) -> tuple[Effect, ...]:
+    closed = seen.states.get(OLD) in (Existence.DISABLED, Existence.RETIRED)
+    return (EnableCredential(OLD),) if closed and rotation.phase in CHANGED - OLD_IS_OFF else ()
+
+
+def _allowed(effects: tuple[Effect, ...], seen: Observation) -> tuple[Effect, ...]:
+    """A freeze stops every change but never a re-enable."""
+    return tuple(e for e in effects if isinstance(e, EnableCredential)) if seen.frozen else effects
+
+
+# -------------------------------------------------------------------------------------------------- small moves
+
+
+def _locate(phase: Phase) -> tuple[Step, tuple[Step, ...]]:
+    for table in (FORWARD, BACKWARD):
+        for i, step in enumerate(table):
+            if step.phase is phase:
+                return step, table[:i]
+    raise LookupError(phase)
+
+
+def _to(phase: Phase, rotation: Rotation, now: datetime) -> Rotation:
+    return replace(rotation, phase=phase, entered=now, clock=Clock())
+
+
+def _enter(phase: Phase, rotation: Rotation, now: datetime, why: Problem | None = None) -> Decision:
+    """Go there and do nothing yet: the next observation must justify the first effect."""
+    moved = _to(phase, rotation, now)
+    if phase is Phase.STAGE:
+        moved = replace(moved, staged_at=rotation.staged_at or now)
+    if phase is Phase.DISABLE:
+        moved = replace(moved, disabled_at=now)
+    if why is not None:
+        moved = replace(moved, turned_back=why, paused=None)
+    return Decision(moved)
+
+
+def _remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """What Preflight sees for the last time, and when each roll began."""
+    if rotation.phase is Phase.PREFLIGHT:
+        connected = tuple(sorted({*rotation.connected_before, *seen.connected}))
+        return replace(rotation, new_id=seen.new_id, connected_before=connected)
+    begun = {f"{c.ref}@{c.rolled_to}": now for c in seen.consumers if c.rolled_to is not None}
+    mine = (f"@{rotation.generation}", f"@{rotation.unroll_generation}")
+    fresh = {k: v for k, v in begun.items() if k.endswith(mine) and k not in rotation.roll_started}
+    return replace(rotation, roll_started={**rotation.roll_started, **fresh}) if fresh else rotation
+
+
+def _run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples."""
+    if rotation.phase not in CLOCKED:
+        return rotation
+    last, observed = rotation.clock.last, rotation.clock.observed
+    if _shows_old(seen):
+        return replace(rotation, clock=Clock(last=now))
+    if seen.old_usage is not Idle.NOT_SEEN:
+        return rotation  # unknown adds nothing, and too much of it is a gap
+    if last is None or now - last > 3 * rotation.policy.sample_every:
+        return replace(rotation, clock=Clock(last=now))
+    return replace(rotation, clock=Clock(observed + max(now - last, timedelta()), now))
+
+
+def _shows_old(seen: Observation) -> bool:
+    held = any(p.proves in (Verdict.OLD, Verdict.MIXED) for p in seen.pods)
+    return held or seen.old_usage is Idle.IN_USE or bool(seen.old_attempts)
+
+
+def _back_again(rotation: Rotation, now: datetime) -> Rotation:
+    """While the backend was down nobody was late: rollout and proof deadlines start again when it is back."""
+    if rotation.down_since is None:
+        return rotation
+    restarted = dict.fromkeys(rotation.roll_started, now)
+    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())
+
+
+def tries(phase: Phase) -> frozenset[Side]:
+    """Which credentials to log in with in this phase. OLD only where an answer needs it: a login is a use."""
+    if phase in (Phase.PREFLIGHT, Phase.ENABLE, Phase.RESTORE, Phase.UNROLL, Phase.CONFIRM, Phase.DISCARD):
+        return frozenset({OLD})
+    return frozenset({OLD, NEW}) if phase in OLD_IS_OFF else frozenset({NEW})
