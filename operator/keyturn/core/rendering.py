@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from keyturn.core.sealed import Sealed
 
 PLACEHOLDERS = ("username", "password", "host", "port", "database")
-_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELD = re.compile(r"\{(\w+)\}")
 
 
 class TemplateMismatch(ValueError):
