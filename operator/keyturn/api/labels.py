@@ -1,0 +1,31 @@
+"""Every label, annotation, name and port that Keyturn puts into a cluster, in one place. Pure."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from keyturn.api.base import GROUP
+
+FIELD_MANAGER = "keyturn"
+FINALIZER = f"{GROUP}/guard"
+
+INJECT = f"{GROUP}/inject"  # label, "true": this pod wants the probe
+
+PROBE_CONTAINER = "keyturn-probe"
+CHALLENGE_PORT = 9901
+READINESS_PORT = 9902
+
+
+def restart_annotation(namespace: str, plan: str) -> str:
+    """The template's annotation that holds the generation. Hashed: a plan's name may be longer than an annotation's."""
+    return f"{GROUP}/gen-{sha256(f'{namespace}/{plan}'.encode()).hexdigest()[:10]}"
+
+
+def escrow_name(plan_uid: str) -> str:
+    """The Secret in the operator's namespace that keeps both values of a plan."""
+    return f"keyturn-escrow-{plan_uid}"
+
+
+def probe_secret_name(plan: str) -> str:
+    """The Secret in the consumers' namespace that lets their probes answer for this plan."""
+    return f"keyturn-probe-{plan}"

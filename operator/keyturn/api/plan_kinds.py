@@ -1,0 +1,204 @@
+"""RotationPlan: the policy, and what its status remembers. Nothing here reads the cluster or decides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from keyturn.api import rules
+from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time
+from keyturn.api.rules import distinct, keyed, ruled
+
+Role = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(rules.ROLE, rules.NOT_RESERVED))]
+TimeOfDay = Annotated[
+    str,
+    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5, json_schema_extra=ruled(rules.CLOCK_TIME)),
+]
+
+
+class ProviderRef(Model):
+    """The provider of a plan."""
+
+    kind: Literal["CredentialProvider", "ClusterCredentialProvider"] = Field(
+        default="CredentialProvider", description="A provider of this namespace, or one for several namespaces."
+    )
+    name: Name = Field(description="Its name.")
+
+
+class PostgresPlan(Model):
+    """Two login roles that take turns, members of a common owner."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
+
+    owner: Role = Field(description="The role that owns the data. Sessions of both slots act as it.")
+    slots: list[Role] = Field(
+        min_length=2, max_length=2, description="The two login roles that take turns; made when they do not exist."
+    )
+
+
+class SecretTarget(Model):
+    """The Secret that pods consume: adopted, never owned."""
+
+    name: Name = Field(description="Its name, in the plan's namespace. Cannot change.")
+    keys: dict[str, Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
+        min_length=1,
+        max_length=16,
+        description="Secret key -> template. Placeholders: {username} {password} {host} {port} {database}.",
+        json_schema_extra=ruled(rules.SECRET_KEYS, rules.NOT_BLANK, rules.HOLDS_PASSWORD, rules.KNOWN_PLACEHOLDERS),
+    )
+
+
+class Window(Model):
+    """When forward steps that change something may begin."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.WINDOW_NOT_EMPTY))
+
+    days: list[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]] = Field(
+        default_factory=list[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]],
+        max_length=7,
+        description="Days on which the window opens; none: every day.",
+        json_schema_extra=distinct(),
+    )
+    start: TimeOfDay = Field(description="Opens at, like 22:00, in the schedule's time zone.")
+    end: TimeOfDay = Field(description="Closes at; earlier than start: on the next day.")
+
+
+class Schedule(Model):
+    """When to rotate by itself. None of them: only when a person asks."""
+
+    cron: str = Field(
+        default="",
+        max_length=128,
+        description="Five cron fields, like '0 3 * * 1'.",
+        json_schema_extra=ruled(rules.CRON),
+    )
+    time_zone: str = Field(
+        default="UTC",
+        max_length=64,
+        description="IANA name of the zone that cron and windows are read in.",
+        json_schema_extra=ruled(rules.TIME_ZONE),
+    )
+    max_age: PositiveDuration | None = Field(
+        default=None, description="Rotate when the current credential is older, like 30d."
+    )
+    window: list[Window] = Field(
+        default_factory=list[Window],
+        max_length=16,
+        description="Forward steps that change something begin only inside one of these; none: at any time.",
+    )
+
+
+class Consumer(Model):
+    """A workload that uses the credential."""
+
+    kind: Literal["Deployment"] = Field(default="Deployment", description="Kind of the workload.")
+    name: Name = Field(description="Its name, in the plan's namespace.")
+    reload: Literal["PerConnection", "Watch"] | None = Field(
+        default=None,
+        description="The app reads the mounted file again by itself, on each connection or when it changes: it is "
+        "not restarted. Not set: processes older than the file count as stale and are restarted.",
+    )
+    allow_unavailable: bool = Field(
+        default=False, description="Required for a workload that stops pods before it starts their replacements."
+    )
+
+
+class Consumers(Model):
+    """Who uses the credential."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.SOMEBODY_TO_PROVE))
+
+    discover: Literal["SecretReference", "None"] = Field(
+        default="SecretReference",
+        description="SecretReference: also every workload of the namespace whose pods refer to the Secret.",
+    )
+    listed: list[Consumer] = Field(
+        default_factory=list[Consumer],
+        max_length=100,
+        alias="list",
+        description="Workloads that must be there, and how they behave.",
+        json_schema_extra=keyed("kind", "name"),
+    )
+
+
+class Rollout(Model):
+    """How consumers are restarted."""
+
+    restart: Literal["IfStale"] = Field(
+        default="IfStale", description="IfStale: only workloads with a pod that holds the old credential."
+    )
+    progress_deadline: PositiveDuration = Field(
+        default=timedelta(minutes=10), description="A restart that takes longer fails the rotation."
+    )
+    max_parallel: int = Field(default=1, ge=1, le=50, description="Workloads restarted at the same time.")
+
+
+class Verify(Model):
+    """What counts as proof, and how long the old credential must be seen idle."""
+
+    require: list[Literal["Session", "Process", "Reported", "Mounted"]] = Field(
+        default_factory=lambda: list[Literal["Session", "Process", "Reported", "Mounted"]](["Session", "Process"]),
+        min_length=1,
+        max_length=4,
+        description="Kinds of evidence that every pod must give.",
+        json_schema_extra=distinct(),
+    )
+    soak: Duration = Field(
+        default=timedelta(minutes=10), description="How long the old credential must be seen idle before Disable."
+    )
+    proof_deadline: PositiveDuration = Field(
+        default=timedelta(minutes=10), description="A pod that proves nothing for longer is named as a blocker."
+    )
+
+
+class Retire(Model):
+    """How the old credential leaves."""
+
+    watch: Duration = Field(
+        default=timedelta(hours=2), description="How long the disabled credential is watched before it is deleted."
+    )
+    accept_blind_watch: bool = Field(
+        default=False,
+        description="The backend shows neither last use nor refused logins. Say that Watch may rest on pods and "
+        "sessions alone.",
+    )
+
+
+class RotationPlanSpec(Model):
+    """The policy; lives in Git."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.ONE_BACKEND, rules.PROVIDER_FIXED, rules.SECRET_FIXED))
+
+    provider_ref: ProviderRef = Field(description="The provider of the credential. Cannot change.")
+    postgres: PostgresPlan | None = Field(default=None, description="Two login roles that take turns.")
+    secret: SecretTarget = Field(description="The Secret that pods consume: adopted, never owned.")
+    schedule: Schedule = Field(default=Schedule(), description="When to rotate by itself.")
+    consumers: Consumers = Field(default=Consumers(), description="Who uses the credential.")
+    rollout: Rollout = Field(default=Rollout(), description="How consumers are restarted.")
+    verify: Verify = Field(default=Verify(), description="What counts as proof.")
+    retire: Retire = Field(default=Retire(), description="How the old credential leaves.")
+    on_failure: Literal["Rollback", "Pause"] = Field(
+        default="Rollback",
+        description="Rollback: go back by itself. Pause: keep both credentials valid and wait for a person.",
+    )
+    suspend: bool = Field(default=False, description="Start no rotation. One that runs goes on.")
+    history_limit: int = Field(default=10, ge=1, le=100, description="Finished Rotations kept.")
+
+
+class PlanStatus(Model):
+    """Written by the operator alone."""
+
+    observed_generation: int = Field(default=0, description="The generation of the plan that this status is about.")
+    conditions: list[Condition] = Field(default_factory=list[Condition], json_schema_extra=keyed("type"))
+    current_id: str = Field(default="", description="The credential the Secret holds (public name).")
+    generation: int = Field(default=0, description="Counter: every staged value and every roll has its own.")
+    active_rotation: str = Field(default="", description="The Rotation that runs now.")
+    last_rotation: str = Field(default="", description="The Rotation that ran last, or runs.")
+    last_rotation_phase: str = Field(default="", description="Its phase.")
+    last_rotation_time: Time | None = Field(default=None, description="When it ended.")
+    adopted_at: Time | None = Field(default=None, description="When the current credential was taken over.")
+    next_rotation_time: Time | None = Field(default=None, description="When the schedule rotates next.")
+    ran: list[str] = Field(default_factory=list[str], description="Names of Rotations that ran; they never run again.")
+    system_id: str = Field(default="", description="The backend's own identifier, as first seen.")
