@@ -56,7 +56,7 @@ def references(pod_spec: Spec) -> frozenset[str]:
 
 
 def expanded(found: Iterable[Delivery], keys: Iterable[str]) -> tuple[Delivery, ...]:
-    """The deliveries of these keys, one by one: ``*`` is replaced by each key, deliveries of other keys are left out."""
+    """The deliveries of these keys, one by one: ``*`` is replaced by each key, other keys are left out."""
     wanted = tuple(keys)
     return tuple(
         one
@@ -73,9 +73,10 @@ def expanded(found: Iterable[Delivery], keys: Iterable[str]) -> tuple[Delivery, 
 def split_delivery(found: Iterable[Delivery], templates: Mapping[str, str]) -> Problem | None:
     """Can user name and password reach a container at different instants, or only one of them? Then say so.
 
-    Halves of two credentials log nobody in. Together are: one key with both; variables of one container (resolved once,
-    at its start); files of one volume without subPath (swapped by one rename). A container that takes a password without
-    a user name has the name from a place that a rotation does not change. ``templates`` are the plan's managed keys.
+    Halves of two credentials log nobody in. Together are: one key with both; variables of one container
+    (resolved once, at its start); files of one volume without subPath (swapped by one rename). A container that
+    takes a password without a user name has the name from a place that a rotation does not change.
+    ``templates`` are the plan's managed keys.
     """
     halves: dict[str, dict[str, set[str]]] = {}
     for delivery in expanded(found, templates):
