@@ -104,6 +104,7 @@ class RotationStatus(Model):
     new_id: str = Field(default="", description="The credential that comes (public name).")
     staged_at: Time | None = Field(default=None, description="When the Secret was first asked to hold the new one.")
     disabled_at: Time | None = Field(default=None, description="When the old one was first refused.")
+    down_since: Time | None = Field(default=None, description="Since when the backend cannot be reached.")
     completed_at: Time | None = Field(default=None, description="When the rotation ended.")
     connected_before: list[str] = Field(
         default_factory=list[str], description="Consumers seen connected before Stage: each must show a new session."
