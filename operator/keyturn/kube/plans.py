@@ -1,0 +1,229 @@
+"""Our own kinds at the API server: read into records, status written by compare-and-set and in no other way.
+
+A stored object that does not parse is never overwritten: another version of Keyturn wrote it, and status is the only
+memory there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from keyturn.api.base import API_VERSION
+from keyturn.api.kinds import (
+    ClusterCredentialProviderSpec,
+    CredentialProviderSpec,
+    PlanStatus,
+    ProviderRef,
+    RotationPlanSpec,
+    RotationSpec,
+    RotationStatus,
+    SecretTarget,
+)
+from keyturn.api.labels import FINALIZER
+from keyturn.core.model import ObjectKey, Problem
+from keyturn.kube import paths
+from keyturn.kube.client import KubeClient, Patch
+from keyturn.kube.raw import Json, at, mapping, moment, number, strings, text
+from keyturn.ports import Conflict, Misconfigured, PlanRecord, ProviderRecord, RotationRecord
+
+M = TypeVar("M", bound=BaseModel)
+
+STATUS_UNREADABLE = "StatusUnreadable"
+_UNPARSED = RotationPlanSpec(  # stands in for a spec that does not parse: it asks for nothing
+    provider_ref=ProviderRef(name="unreadable"),
+    secret=SecretTarget(name="unreadable", keys={"unreadable": "{username}:{password}"}),
+    suspend=True,
+)
+
+
+class Plans:
+    """RotationPlans, Rotations and providers."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def plan(self, key: ObjectKey) -> PlanRecord | None:
+        """Consistent; None if it does not exist."""
+        found = await self._client.read(paths.ours(paths.PLANS, key.namespace, key.name))
+        return None if found is None else plan_of(found)
+
+    async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
+        """All of a namespace, or of the cluster."""
+        return await self._client.collect(paths.ours(paths.PLANS, namespace), plan_of)
+
+    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
+        """All Rotations that name this plan, whoever made them. Raises Misconfigured if one cannot be understood."""
+
+        def of_plan(found: Json) -> RotationRecord | None:
+            return rotation_of(found) if text(found, "spec", "planRef", "name") == plan.name else None
+
+        return await self._client.collect(paths.ours(paths.ROTATIONS, plan.namespace), of_plan)
+
+    async def provider(self, plan: PlanRecord) -> ProviderRecord:
+        """The provider that a plan names. Raises Misconfigured if there is none, or it does not parse."""
+        ref = plan.spec.provider_ref
+        clustered = ref.kind == "ClusterCredentialProvider"
+        namespace = "" if clustered else plan.key.namespace
+        found = await self._client.read(paths.ours(paths.plural_of(ref.kind), namespace or None, ref.name))
+        if found is None:
+            raise Misconfigured(
+                "ProviderMissing", f"There is no {ref.kind} {ref.name}: make it, or change spec.providerRef."
+            )
+        spec, broken = _parsed(ClusterCredentialProviderSpec if clustered else CredentialProviderSpec, found, "spec")
+        if spec is None:
+            raise Misconfigured("ProviderUnreadable", f"{ref.kind} {ref.name} cannot be understood: {broken}.")
+        return ProviderRecord(
+            kind=ref.kind,
+            key=ObjectKey(namespace, ref.name),
+            uid=text(found, "metadata", "uid"),
+            generation=number(found, "metadata", "generation"),
+            spec=spec,
+            admits_namespace=await self._admits(spec, plan.key.namespace),
+        )
+
+    async def _admits(self, spec: CredentialProviderSpec, namespace: str) -> bool:
+        if not isinstance(spec, ClusterCredentialProviderSpec):
+            return True
+        found = await self._client.read(f"/api/v1/namespaces/{namespace}")
+        labels = strings(found or {}, "metadata", "labels")
+        return found is not None and spec.namespace_selector.match_labels.items() <= labels.items()
+
+    async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
+        """Owned by the plan; an existing one of that name is success."""
+        owner = {"apiVersion": API_VERSION, "kind": "RotationPlan", "name": plan.key.name, "uid": plan.uid}
+        body: Json = {
+            "apiVersion": API_VERSION,
+            "kind": "Rotation",
+            "metadata": {
+                "name": name,
+                "namespace": plan.key.namespace,
+                "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": False}],
+            },
+            "spec": _dumped(spec),
+        }
+        path = paths.ours(paths.ROTATIONS, plan.key.namespace)
+        try:
+            await self._client.create(path, body)
+        except Conflict:
+            if await self._client.read(f"{path}/{name}") is None:  # it was there, and is being replaced: look again
+                raise
+
+    async def delete_rotation(self, record: RotationRecord) -> None:
+        """Exactly this one; one that is gone is success."""
+        await self._client.delete(paths.ours(paths.ROTATIONS, record.key.namespace, record.key.name), record.uid)
+
+    async def save_plan(self, record: PlanRecord, status: PlanStatus) -> PlanRecord:
+        """Compare-and-set on resourceVersion. Raises Conflict; Misconfigured if it would lose what is unreadable."""
+        if record.invalid is not None and record.invalid.reason == STATUS_UNREADABLE:
+            raise Misconfigured(record.invalid.reason, record.invalid.message)
+        return plan_of(
+            await self._save(_Saved("RotationPlan", record.key, record.uid, record.resource_version), status)
+        )
+
+    async def save_rotation(self, record: RotationRecord, status: RotationStatus) -> RotationRecord:
+        """Compare-and-set on resourceVersion. Raises Conflict."""
+        return rotation_of(
+            await self._save(_Saved("Rotation", record.key, record.uid, record.resource_version), status)
+        )
+
+    async def _save(self, about: _Saved, status: BaseModel) -> Json:
+        path = paths.ours(paths.plural_of(about.kind), about.key.namespace, about.key.name)
+        metadata = {
+            "name": about.key.name,
+            "namespace": about.key.namespace,
+            "uid": about.uid,
+            "resourceVersion": about.resource_version,
+        }
+        body: Json = {"apiVersion": API_VERSION, "kind": about.kind, "metadata": metadata, "status": _dumped(status)}
+        return await self._client.replace(f"{path}/status", body)
+
+    async def hold_plan(self, record: PlanRecord, *, hold: bool) -> None:
+        """Put or release our finalizer; the finalizers of others stay. Raises Conflict."""
+        if hold is (FINALIZER in record.finalizers):
+            return
+        kept = [name for name in record.finalizers if name != FINALIZER]
+        metadata: Json = {
+            "resourceVersion": record.resource_version,
+            "finalizers": [*kept, FINALIZER] if hold else kept,
+        }
+        path = paths.ours(paths.PLANS, record.key.namespace, record.key.name)
+        await self._client.patch(path, {"metadata": metadata}, Patch.MERGE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The object whose status is written, as it was read."""
+
+    kind: str
+    key: ObjectKey
+    uid: str
+    resource_version: str
+
+
+def plan_of(found: Json) -> PlanRecord:
+    """A RotationPlan as stored. What does not parse becomes ``invalid`` and asks for nothing."""
+    spec, broken_spec = _parsed(RotationPlanSpec, found, "spec")
+    status, broken_status = _parsed(PlanStatus, found, "status")
+    invalid: Problem | None = None
+    if spec is None:
+        invalid = Problem("SpecUnreadable", f"The plan cannot be understood by this version of Keyturn: {broken_spec}.")
+    if status is None:
+        invalid = Problem(
+            STATUS_UNREADABLE, f"A newer Keyturn wrote this plan's status: {broken_status}. Run that version again."
+        )
+    return PlanRecord(
+        key=_key(found),
+        uid=text(found, "metadata", "uid"),
+        generation=number(found, "metadata", "generation"),
+        resource_version=text(found, "metadata", "resourceVersion"),
+        spec=spec or _UNPARSED,
+        status=status or PlanStatus(),
+        deleting=bool(text(found, "metadata", "deletionTimestamp")),
+        finalizers=tuple(str(name) for name in at(found, "metadata", "finalizers") or ()),
+        annotations=strings(found, "metadata", "annotations"),
+        invalid=invalid,
+    )
+
+
+def rotation_of(found: Json) -> RotationRecord:
+    """A Rotation as stored. Raises Misconfigured if it does not parse: nothing may be concluded without it."""
+    spec, broken_spec = _parsed(RotationSpec, found, "spec")
+    status, broken_status = _parsed(RotationStatus, found, "status")
+    if spec is None or status is None:
+        raise Misconfigured(
+            "RotationUnreadable",
+            f"Rotation {_key(found)} cannot be understood by this version of Keyturn: {broken_spec or broken_status}. "
+            "Run the version that wrote it.",
+        )
+    return RotationRecord(
+        key=_key(found),
+        uid=text(found, "metadata", "uid"),
+        generation=number(found, "metadata", "generation"),
+        resource_version=text(found, "metadata", "resourceVersion"),
+        created=moment(text(found, "metadata", "creationTimestamp")),
+        spec=spec,
+        status=status,
+        deleting=bool(text(found, "metadata", "deletionTimestamp")),
+        annotations=strings(found, "metadata", "annotations"),
+    )
+
+
+def _parsed(model: type[M], found: Json, part: str) -> tuple[M | None, str]:
+    """The parsed part, or None and the first field that is wrong: its place only, never its value."""
+    try:
+        return model.model_validate(mapping(found, part)), ""
+    except ValidationError as error:
+        place = ".".join(str(step) for step in error.errors(include_input=False, include_url=False)[0]["loc"])
+        return None, f"{part}.{place}".rstrip(".")
+
+
+def _dumped(model: BaseModel) -> Json:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _key(found: Json) -> ObjectKey:
+    return ObjectKey(text(found, "metadata", "namespace"), text(found, "metadata", "name"))

@@ -1,0 +1,180 @@
+"""Pods: listed consistently, projected to slim records page by page, and traced to the workload that controls them.
+
+Never answered from a watch or a cache: "is there still an old pod?" decides about deletion. A pod that has finished
+runs no process and is left out; one that terminates is in until it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from keyturn.api.labels import CHALLENGE_PORT, PROBE_CONTAINER, restart_annotation
+from keyturn.core.delivery import deliveries
+from keyturn.core.model import ConsumerRef, ObjectKey
+from keyturn.kube import paths
+from keyturn.kube.client import KubeClient, Patch
+from keyturn.kube.raw import Json, at, listed, mapping, moment, number, strings, text
+from keyturn.ports import PodRecord, WorkloadRecord
+
+_REPLICA_SET = "ReplicaSet"
+_HASH_LABEL = "pod-template-hash"
+_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """The controller of a pod or ReplicaSet."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """A pod and what is needed to trace it."""
+
+    pod: PodRecord
+    owner: _Owner | None
+    template_hash: str
+
+
+class Pods:
+    """The pods of a namespace."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def records(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
+        """All pods of these workloads and any other pod that references the Secret; sorted by name."""
+
+        def possible(found: Json) -> _Owned | None:
+            owner = _controller(found)
+            if _finished(found):
+                return None
+            pod = pod_of(found, secret)
+            from_set = owner is not None and owner.kind == _REPLICA_SET
+            return _Owned(pod, owner, _template_hash(found)) if pod.deliveries or from_set else None
+
+        found = await self._client.collect(paths.core("pods", ObjectKey(namespace, "")), possible)
+        sets = await self._replica_sets(namespace) if any(_from_set(one) for one in found) else dict[str, _Owner]()
+        traced = [replace(one.pod, consumer=_consumer(one, sets)) for one in found]
+        refs = {workload.ref for workload in workloads}
+        return sorted((pod for pod in traced if pod.deliveries or pod.consumer in refs), key=lambda pod: pod.name)
+
+    async def leaving(self, namespace: str) -> frozenset[str]:
+        """The uids of Deployments that still have terminating pods. Asks for metadata only."""
+
+        def terminating(found: Json) -> _Owner | None:
+            return _controller(found) if text(found, "metadata", "deletionTimestamp") else None
+
+        path = paths.core("pods", ObjectKey(namespace, ""))
+        owners = await self._client.collect(path, terminating, metadata_only=True)
+        sets = await self._replica_sets(namespace) if owners else dict[str, _Owner]()
+        return frozenset(sets[owner.uid].uid for owner in owners if owner.uid in sets)
+
+    async def _replica_sets(self, namespace: str) -> Mapping[str, _Owner]:
+        """ReplicaSet uid -> its Deployment. Asked after the pods, so that no pod is newer than its ReplicaSet here."""
+
+        def owned(found: Json) -> tuple[str, _Owner] | None:
+            owner = _controller(found)
+            return (text(found, "metadata", "uid"), owner) if owner else None
+
+        path = paths.apps("replicasets", ObjectKey(namespace, ""))
+        return dict(await self._client.collect(path, owned, metadata_only=True))
+
+    async def touch(self, pod: PodRecord, plan: ObjectKey, generation: int) -> None:
+        """Annotate the pod, so that the kubelet refreshes its volumes now. Raises Conflict if it is gone or another."""
+        annotations = {restart_annotation(plan.namespace, plan.name): str(generation)}
+        path = paths.core("pods", ObjectKey(pod.namespace, pod.name))
+        await self._client.patch(path, {"metadata": {"uid": pod.uid, "annotations": annotations}}, Patch.MERGE)
+
+
+def pod_of(found: Json, secret: str) -> PodRecord:
+    """A pod as stored, not traced to its consumer yet."""
+    metadata, spec, status = mapping(found, "metadata"), mapping(found, "spec"), mapping(found, "status")
+    return PodRecord(
+        namespace=text(metadata, "namespace"),
+        name=text(metadata, "name"),
+        uid=text(metadata, "uid"),
+        address=text(status, "podIP"),
+        consumer=None,
+        node=text(spec, "nodeName"),
+        phase=text(status, "phase"),
+        ready=_ready(status),
+        terminating=bool(text(metadata, "deletionTimestamp")),
+        created=moment(text(metadata, "creationTimestamp")),
+        host_network=at(spec, "hostNetwork") is True,
+        probe_image=_probe_image(status),
+        probe_port=_probe_port(spec),
+        deliveries=deliveries(spec, secret),
+        container_starts=_starts(status),
+    )
+
+
+def _ready(status: Json) -> bool:
+    return any(text(one, "type") == "Ready" and text(one, "status") == "True" for one in listed(status, "conditions"))
+
+
+def _starts(status: Json) -> dict[str, datetime]:
+    """The app's containers that run now, and since when."""
+    return {
+        text(one, "name"): moment(text(one, "state", "running", "startedAt"))
+        for kind in _STATUSES
+        for one in listed(status, kind)
+        if text(one, "name") != PROBE_CONTAINER and mapping(one, "state", "running")
+    }
+
+
+def _probe_image(status: Json) -> str:
+    """The image of our sidecar, if it runs."""
+    for kind in _STATUSES:
+        for one in listed(status, kind):
+            if text(one, "name") == PROBE_CONTAINER and mapping(one, "state", "running"):
+                return text(one, "image")
+    return ""
+
+
+def _probe_port(spec: Json) -> int:
+    for container in listed(spec, "initContainers"):
+        if text(container, "name") == PROBE_CONTAINER:
+            for port in listed(container, "ports"):
+                if text(port, "name") == "challenge":
+                    return number(port, "containerPort")
+    return CHALLENGE_PORT
+
+
+def _consumer(one: _Owned, sets: Mapping[str, _Owner]) -> ConsumerRef | None:
+    owner = one.owner
+    if owner is None:
+        return None
+    if owner.kind != _REPLICA_SET:
+        return ConsumerRef(owner.kind, one.pod.namespace, owner.name)
+    deployment = sets.get(owner.uid)
+    if deployment is not None:
+        return ConsumerRef(deployment.kind, one.pod.namespace, deployment.name)
+    suffix = f"-{one.template_hash}"  # its ReplicaSet is gone already; a Deployment's carry this name
+    if one.template_hash and owner.name.endswith(suffix):
+        return ConsumerRef("Deployment", one.pod.namespace, owner.name.removesuffix(suffix))
+    return ConsumerRef(_REPLICA_SET, one.pod.namespace, owner.name)
+
+
+def _from_set(one: _Owned) -> bool:
+    return one.owner is not None and one.owner.kind == _REPLICA_SET
+
+
+def _controller(found: Json) -> _Owner | None:
+    for owner in listed(found, "metadata", "ownerReferences"):
+        if at(owner, "controller") is True:
+            return _Owner(text(owner, "kind"), text(owner, "name"), text(owner, "uid"))
+    return None
+
+
+def _finished(found: Json) -> bool:
+    return text(found, "status", "phase") in {"Succeeded", "Failed"}
+
+
+def _template_hash(found: Json) -> str:
+    return strings(found, "metadata", "labels").get(_HASH_LABEL, "")
