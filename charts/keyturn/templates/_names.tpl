@@ -1,0 +1,61 @@
+{{- define "keyturn.name" -}}
+{{- default .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "keyturn.selector" -}}
+app.kubernetes.io/name: keyturn
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end -}}
+
+{{- define "keyturn.labels" -}}
+{{ include "keyturn.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end -}}
+
+{{- define "keyturn.image" -}}
+{{ .image.repository }}:{{ default .root.Chart.AppVersion .image.tag }}
+{{- end -}}
+
+{{- define "keyturn.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "keyturn.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "keyturn.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Exactly one form of rights, said in words when it is none or both. */}}
+{{- define "keyturn.checkScope" -}}
+{{- if and .Values.clusterWide .Values.watchNamespaces -}}
+{{- fail "watchNamespaces and clusterWide exclude each other: name the namespaces, or say clusterWide: true." -}}
+{{- end -}}
+{{- if not (or .Values.clusterWide .Values.watchNamespaces) -}}
+{{- fail "Say whose plans Keyturn serves: --set watchNamespaces={shop} (a Role in each), or clusterWide=true." -}}
+{{- end -}}
+{{- range $namespace, $_ := .Values.secretNames -}}
+{{- if not (has $namespace $.Values.watchNamespaces) -}}
+{{- fail (printf "secretNames names the namespace %s, which is not in watchNamespaces: add it there." $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
