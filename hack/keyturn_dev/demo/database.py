@@ -1,0 +1,118 @@
+"""The shop's PostgreSQL, asked from inside its pod: its roles, its sessions, and its own log, the judge of the demo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from keyturn_dev.demo.kubectl import Kubectl
+
+_ROLES = """
+SELECT coalesce(json_agg(json_build_object(
+  'name', rolname, 'login', rolcanlogin, 'verifier', CASE WHEN rolcanlogin THEN rolpassword END, 'limit', rolconnlimit,
+  'attributes', array[rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls],
+  'until', rolvaliduntil,
+  'settings', (SELECT json_agg(setconfig ORDER BY setdatabase) FROM pg_db_role_setting WHERE setrole = r.oid),
+  'member_of', (SELECT json_agg(roleid::regrole::text ORDER BY 1) FROM pg_auth_members WHERE member = r.oid)
+) ORDER BY rolname), '[]') FROM pg_authid r WHERE rolname NOT LIKE 'pg\\_%'
+"""
+_VERIFIERS = "SELECT json_object_agg(rolname, coalesce(rolpassword, '')) FROM pg_authid"
+_SESSIONS = "SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the server's log that matters here."""
+
+    at: datetime
+    severity: str
+    state: str
+    role: str
+    address: str
+    session: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One server: a pod of a StatefulSet."""
+
+    kubectl: Kubectl
+    namespace: str
+    pod: str = "postgres-0"
+    name: str = "shop"
+
+    def ask(self, sql: str) -> str:
+        """One answer, unaligned, as the superuser over the local socket."""
+        command = ["psql", "--no-psqlrc", "-qtAX", "-v", "ON_ERROR_STOP=1", "-h", "/tmp", "-U", "postgres", self.name]  # noqa: S108 - the socket's place in the pod
+        return self.kubectl.exec(self.namespace, self.pod, "postgres", command, stdin=sql).strip()
+
+    def roles(self) -> dict[str, dict[str, Any]]:
+        """Every role of ours, with the verifiers of those that can log in."""
+        return {role["name"]: role for role in json.loads(self.ask(_ROLES))}
+
+    def password_of(self, role: str) -> str:
+        """What the server stores as a role's password: a verifier."""
+        return json.loads(self.ask(_VERIFIERS)).get(role, "")
+
+    def sessions(self, role: str) -> int:
+        """Open sessions that authenticated as this role."""
+        return self.ask(_SESSIONS).split().count(role)
+
+    def system_identifier(self) -> str:
+        """The identifier that clones share."""
+        return self.ask("SELECT system_identifier FROM pg_control_system()")
+
+    def log_text(self) -> str:
+        """The whole log, as the server wrote it."""
+        return self.kubectl.exec(self.namespace, self.pod, "postgres", ["cat", "/var/log/postgres/postgres.json"])
+
+    def log(self) -> list[Line]:
+        """The whole log, parsed."""
+        return [_line(json.loads(text)) for text in self.log_text().splitlines() if text.strip()]
+
+
+def _line(entry: dict[str, Any]) -> Line:
+    moment = datetime.strptime(entry["timestamp"], "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC)
+    return Line(
+        at=moment,
+        severity=entry.get("error_severity", ""),
+        state=entry.get("state_code", ""),
+        role=entry.get("user", ""),
+        address=entry.get("remote_host", ""),
+        session=entry.get("session_id", ""),
+        message=" ".join(str(entry.get(key, "")) for key in ("message", "statement")).strip(),
+    )
+
+
+def logins(log: Sequence[Line], role: str, *, leave_out: frozenset[str] = frozenset()) -> list[Line]:
+    """Logins as this role that succeeded, but for those from these addresses."""
+    return [
+        line
+        for line in log
+        if line.role == role and line.message.startswith("connection authorized") and line.address not in leave_out
+    ]
+
+
+def refusals(log: Sequence[Line], roles: frozenset[str], *, leave_out: frozenset[str] = frozenset()) -> list[Line]:
+    """Logins as one of these roles that the server refused: class 28, and a full house."""
+    return [
+        line
+        for line in log
+        if line.severity == "FATAL"
+        and line.role in roles
+        and (line.state.startswith("28") or line.state == "53300")
+        and line.address not in leave_out
+    ]
+
+
+def last_end(log: Sequence[Line], role: str, *, leave_out: frozenset[str] = frozenset()) -> datetime | None:
+    """When the last session of this role ended; None while one is open, or when there was none."""
+    begun = {line.session for line in logins(log, role, leave_out=leave_out)}
+    ended = {line.session: line.at for line in log if line.message.startswith("disconnection:")}
+    if not begun or begun - ended.keys():
+        return None
+    return max(ended[session] for session in begun)

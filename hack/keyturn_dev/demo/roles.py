@@ -1,0 +1,48 @@
+"""The SQL that a database's owner runs once: the shop's roles and table, and the rotator. Holds no clear password."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from pathlib import Path
+
+from keyturn_dev.demo.credentials import DATABASE, Passwords
+
+FUNCTIONS = Path(__file__).resolve().parents[3] / "docs" / "providers" / "postgres" / "functions.sql"
+
+
+def roles_sql(passwords: Passwords) -> str:
+    """The common owner, the role in use, the rotator and the table."""
+    return f"""\
+ALTER ROLE postgres PASSWORD '{verifier(passwords.postgres)}';
+CREATE ROLE orders_owner NOLOGIN;
+CREATE ROLE orders_a LOGIN PASSWORD '{verifier(passwords.orders_a)}' IN ROLE orders_owner;
+ALTER ROLE orders_a SET role TO orders_owner;
+CREATE ROLE keyturn_rotator LOGIN PASSWORD '{verifier(passwords.rotator)}';
+CREATE DATABASE {DATABASE} OWNER orders_owner;
+\\connect {DATABASE}
+SET ROLE orders_owner;
+CREATE SCHEMA orders;
+CREATE TABLE orders.orders (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  item text NOT NULL,
+  packed boolean NOT NULL DEFAULT false
+);
+"""
+
+
+def rotator_sql() -> str:
+    """The functions of the smallest rotator, as the documents tell a database's owner to install them."""
+    return FUNCTIONS.read_text() if FUNCTIONS.exists() else ""
+
+
+def verifier(password: str) -> str:
+    """What PostgreSQL stores for a SCRAM-SHA-256 password (RFC 5802, RFC 7677), made here so that no SQL carries it."""
+    salt, rounds = os.urandom(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    words = [base64.b64encode(part).decode() for part in (salt, client, server)]
+    return f"SCRAM-SHA-256${rounds}:{words[0]}${words[1]}:{words[2]}"

@@ -1,0 +1,148 @@
+"""Sets the stage: images, chart, database, witness and the shop's programs, each run from nothing. Rotates nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keyturn_dev.cluster.api import Cluster, ensure_cluster, load_images
+from keyturn_dev.cluster.shell import Trouble, say, wait_until
+from keyturn_dev.demo.credentials import DATABASE, HOST, Authority, Passwords
+from keyturn_dev.demo.database import Database
+from keyturn_dev.demo.kubectl import Kubectl
+from keyturn_dev.demo.roles import roles_sql, rotator_sql
+from keyturn_dev.demo.witnesses import Witnesses
+
+PROJECT = Path(__file__).resolve().parents[3]
+MANIFESTS = Path(__file__).parent / "manifests"
+SHOP, WITNESS, OPERATOR = "shop", "shop-witness", "keyturn-system"
+CONSUMERS = ("orders-api", "orders-worker", "orders-cache")
+DECOY = "orders-report"
+IMAGES = ("operator", "probe", "demo", "postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A shop that is open: everything a scene needs to play and to look."""
+
+    kubectl: Kubectl
+    passwords: Passwords
+    authority: Authority
+    database: Database
+    witnesses: Witnesses
+    canaries: list[str] = field(default_factory=list[str], repr=False)
+
+
+def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
+    """Build everything anew on this cluster and wait until the plan is adopted."""
+    kubectl = Kubectl(cluster)
+    close_shop(kubectl)
+    passwords, authority = Passwords(), Authority()
+    stage = Stage(kubectl, passwords, authority, Database(kubectl, SHOP), Witnesses(kubectl, WITNESS))
+    say("demo: PostgreSQL with TLS, and a witness outside the shop")
+    kubectl.apply_file(MANIFESTS / "namespaces.yaml")
+    kubectl.apply_file(MANIFESTS / "witness.yaml")
+    _open_database(stage)
+    say("demo: Keyturn, by its chart")
+    install_chart(kubectl, log_level=log_level)
+    kubectl.rolled_out(WITNESS, "deployment/collector")
+    kubectl.rolled_out(SHOP, "statefulset/postgres")
+    say("demo: the shop: orders-api, orders-worker, orders-cache, and orders-report, which uses no database")
+    kubectl.apply_file(MANIFESTS / "orders.yaml")
+    kubectl.rolled_out(SHOP, *(f"deployment/{name}" for name in (*CONSUMERS, DECOY)))
+    kubectl.apply_file(MANIFESTS / "plan.yaml")
+    return stage
+
+
+def get_cluster(name: str, driver: str | None) -> Cluster:
+    """Bring the cluster up and give it the images."""
+    cluster = ensure_cluster(name, driver)
+    load_images(IMAGES, name)
+    return cluster
+
+
+def adopted(stage: Stage, *, seconds: float = 60) -> None:
+    """Wait until the plan says Ready. Raises Trouble with what it says instead."""
+
+    def ready() -> bool:
+        plan = stage.kubectl.get("rotationplan", "orders-db", "-n", SHOP)
+        return condition(plan, "Ready") == "True"
+
+    if not wait_until(ready, timeout=seconds, every=1):
+        plan = stage.kubectl.get("rotationplan", "orders-db", "-n", SHOP)
+        told = [f"{c['type']}={c['status']} {c['reason']}: {c['message']}" for c in conditions(plan)]
+        raise Trouble(
+            "the plan was not adopted: " + ("; ".join(told) or "its status is empty"), "Look at the operator's log."
+        )
+
+
+def conditions(document: dict[str, Any]) -> list[dict[str, str]]:
+    """The conditions of an object, or none."""
+    return document.get("status", {}).get("conditions", [])
+
+
+def condition(document: dict[str, Any], wanted: str) -> str:
+    """The status of one condition, `` when it is not there."""
+    return next((c["status"] for c in conditions(document) if c["type"] == wanted), "")
+
+
+def close_shop(kubectl: Kubectl) -> None:
+    """Take everything away that a demo made, the cluster itself excepted."""
+    say("demo: taking away what an earlier run left")
+    plans = kubectl("get", "crd", "rotationplans.keyturn.dev", "--ignore-not-found", "-o", "name")
+    if plans and kubectl("get", "namespace", SHOP, "--ignore-not-found", "-o", "name"):
+        kinds = "rotations.keyturn.dev,rotationplans.keyturn.dev,credentialproviders.keyturn.dev"
+        kubectl("delete", kinds, "--all", "-n", SHOP, "--wait=false")
+        _release(kubectl)
+    if kubectl.helm("list", "-n", OPERATOR, "-q"):
+        kubectl.helm("uninstall", "keyturn", "-n", OPERATOR, "--wait")
+    kubectl("delete", "namespace", SHOP, WITNESS, OPERATOR, "--ignore-not-found", "--wait=true", timeout=180)
+
+
+def _release(kubectl: Kubectl) -> None:
+    """A plan whose operator is gone keeps its finalizer for ever: here the whole namespace goes, so let it go."""
+
+    def gone() -> bool:
+        return not kubectl("get", "rotationplans,rotations", "-n", SHOP, "--ignore-not-found", "-o", "name")
+
+    if wait_until(gone, timeout=8, every=1):
+        return
+    for name in kubectl("get", "rotationplans,rotations", "-n", SHOP, "-o", "name").split():
+        kubectl("patch", name, "-n", SHOP, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+def install_chart(kubectl: Kubectl, *, log_level: str = "info", more: Iterable[str] = ()) -> None:
+    """Install or upgrade the chart as a user would, with the images of this tree."""
+    values = {
+        f"watchNamespaces={{{SHOP}}}": None,
+        "operator.image.tag=dev": None,
+        "probe.image.tag=dev": None,
+        f"operator.logLevel={log_level}": None,
+    }
+    sets = [word for value in (*values, *more) for word in ("--set", value)]
+    chart = PROJECT / "charts" / "keyturn"
+    where = ["-n", OPERATOR, "--create-namespace"]
+    kubectl.helm("upgrade", "--install", "keyturn", chart, *where, *sets, "--wait", "--timeout", "3m")
+
+
+def _open_database(stage: Stage) -> None:
+    kubectl, passwords = stage.kubectl, stage.passwords
+    kubectl.secret(SHOP, "postgres-tls", stage.authority.issue(HOST, "postgres.shop.svc.cluster.local"))
+    kubectl.secret(SHOP, "postgres-init", {"roles.sql": roles_sql(passwords), "rotator.sql": rotator_sql()})
+    kubectl.secret(SHOP, "postgres-rotator", admin_secret(stage))
+    kubectl.secret(SHOP, "orders-db", {"DATABASE_URL": passwords.url()})
+    kubectl.apply_file(MANIFESTS / "postgres.yaml")
+
+
+def admin_secret(stage: Stage, host: str = HOST) -> dict[str, str]:
+    """What the provider's admin Secret holds: a credential, and where it may be sent."""
+    return {
+        "user": "keyturn_rotator",
+        "password": stage.passwords.rotator,
+        "host": host,
+        "port": "5432",
+        "database": DATABASE,
+        "ca.crt": stage.authority.pem,
+    }

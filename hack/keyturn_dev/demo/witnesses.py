@@ -1,0 +1,55 @@
+"""What the witnesses in the shop's pods counted, as the collector outside the shop tells it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+from keyturn_dev.demo.kubectl import Kubectl
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Logins of all pods so far, by outcome; `by_role` has the good ones."""
+
+    ok: int
+    refused: int
+    unreachable: int
+    by_role: dict[str, int]
+    by_consumer: dict[str, int]
+    pods: int
+    refused_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """The collector in its own namespace."""
+
+    kubectl: Kubectl
+    namespace: str
+
+    def count(self) -> Count:
+        """Everything reported so far."""
+        page = f"/api/v1/namespaces/{self.namespace}/services/collector:http/proxy/report"
+        outcomes, roles, consumers = Counter[str](), Counter[str](), Counter[str]()
+        refused_by = list[str]()
+        reports = json.loads(self.kubectl("get", "--raw", page))
+        for report in reports:
+            for key, number in report["counts"].items():
+                role, _, outcome = key.partition(" ")
+                outcomes[outcome] += number
+                if outcome == "ok":
+                    roles[role] += number
+                    consumers[report["consumer"]] += number
+                if outcome == "refused":
+                    refused_by.append(f"{report['pod']} as {role}: {number}")
+        return Count(
+            ok=outcomes["ok"],
+            refused=outcomes["refused"],
+            unreachable=outcomes["unreachable"],
+            by_role=dict(roles),
+            by_consumer=dict(consumers),
+            pods=len(reports),
+            refused_by=tuple(refused_by),
+        )
