@@ -198,6 +198,7 @@ class PlanRecord:
     spec: RotationPlanSpec
     status: PlanStatus
     deleting: bool = False
+    deleted_at: datetime | None = None  # metadata.deletionTimestamp
     finalizers: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     invalid: Problem | None = None  # the stored object does not parse (an older or newer version wrote it)

@@ -1,0 +1,123 @@
+"""Carries out effects: each idempotent, each naming its step, none deciding anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from keyturn.core.effects import (
+    DeleteCredential,
+    DisableCredential,
+    Effect,
+    EnableCredential,
+    EndSessions,
+    EnsureCredential,
+    EscrowCredential,
+    RefreshMounts,
+    RestartConsumer,
+    WriteSecret,
+)
+from keyturn.core.model import Op, Side
+from keyturn.core.sealed import Sealed, require_suitable
+from keyturn.ports import Cluster, Credential, Escrow, Misconfigured, Probes
+from keyturn.reconciler.observe import Scene, Sight
+
+
+class Actor:
+    """The hands. Errors are the ports' own and end this tick; the next look decides again."""
+
+    def __init__(self, cluster: Cluster, probes: Probes, epoch: Callable[[], int]) -> None:
+        self._cluster, self._probes, self._epoch = cluster, probes, epoch
+
+    async def carry_out(self, effect: Effect, scene: Scene, sight: Sight) -> None:
+        """Raises the ports' errors; an unknown outcome is read back by the next look."""
+        escrow = sight.escrow
+        if escrow is None:
+            return
+        provider = scene.provider
+        match effect:
+            case EscrowCredential():
+                await self._escrow(scene, sight, escrow)
+            case EnsureCredential(side):
+                await self._ensure(scene, side)
+            case WriteSecret(side):
+                await self._write_secret(scene, sight, escrow, side)
+            case RestartConsumer(ref, generation):
+                workload = (sight.workloads or {}).get(ref)
+                if workload is not None:
+                    await self._cluster.restart(workload, scene.plan.key, generation)
+            case RefreshMounts(consumers):
+                for pod in sight.pods:
+                    if str(pod.consumer) in consumers and not pod.terminating:
+                        await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
+            case DisableCredential(side):
+                await provider.disable(self._op(scene, "disable"), _id(scene, side))
+            case EnableCredential(side):
+                credential = Credential(_id(scene, side), escrow.values[_id(scene, side)])
+                await provider.enable(self._op(scene, "enable"), credential)
+            case EndSessions(side):
+                await provider.end_sessions(self._op(scene, "end-sessions"), _id(scene, side))
+            case DeleteCredential(side):
+                await provider.delete(self._op(scene, "delete"), _id(scene, side))
+            case _:
+                assert_never(effect)
+
+    def _op(self, scene: Scene, step: str) -> Op:
+        return Op(scene.rotation.uid, scene.rotation.generation, step, self._epoch())
+
+    async def _escrow(self, scene: Scene, sight: Sight, escrow: Escrow) -> None:
+        """The new value, and the Secret as it is, are safe before any backend hears of them."""
+        if scene.rotation.new_id in escrow.values or sight.secret is None:
+            return
+        old = escrow.values[scene.rotation.old_id]
+        value = require_suitable(scene.provider.mint(), previous=old)
+        before = {key: sight.secret.data[key] for key in scene.plan.spec.secret.keys}
+        fresh = replace(escrow, values={**escrow.values, scene.rotation.new_id: value}, secret_before=before)
+        await self._cluster.save_escrow(scene.plan, fresh)
+
+    async def _ensure(self, scene: Scene, side: Side) -> None:
+        """Reads the escrow again: what was written a moment ago is what the backend shall hold."""
+        escrow = await self._cluster.escrow(scene.plan.uid)
+        id_ = _id(scene, side)
+        if escrow is None or id_ not in escrow.values:
+            return
+        credential = Credential(id_, escrow.values[id_])
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
+
+    async def _write_secret(self, scene: Scene, sight: Sight, escrow: Escrow, side: Side) -> None:
+        """Arms the probes first: a pod that starts right after the write must be judged by what is live."""
+        if sight.secret is None:
+            return
+        data = self._data(scene, escrow, side)
+        await self._probes.arm(scene.plan, live_generations(scene, escrow, side), scene.plan.spec.secret.name)
+        for value in data.values():
+            require_suitable(value)
+        await self._cluster.write_secret(sight.secret, data)
+
+    def _data(self, scene: Scene, escrow: Escrow, side: Side) -> dict[str, Sealed]:
+        data = scene.rendered(escrow.values, _id(scene, side))
+        if side is Side.OLD:
+            data = {**data, **escrow.secret_before}
+        if not data:
+            raise Misconfigured("EscrowIncomplete", "the escrow does not hold this credential's value")
+        return data
+
+
+def live_generations(scene: Scene, escrow: Escrow, side: Side) -> dict[int, dict[str, Sealed]]:
+    """Which values a pod may show, by generation: a pod accepts its template's and every newer one.
+
+    Forward, a new template (generation g) accepts NEW only, an old one both. Going back, OLD comes again as g + 1.
+    """
+    rotation = scene.rotation
+    old = scene.rendered(escrow.values, rotation.old_id)
+    live = {rotation.generation - 1: old, rotation.generation: scene.rendered(escrow.values, rotation.new_id)}
+    return live if side is Side.NEW else {**live, rotation.unroll_generation: old}
+
+
+def _live_generation(scene: Scene) -> int:
+    return scene.rotation.generation if scene.rotation.turned_back is None else scene.rotation.unroll_generation
+
+
+def _id(scene: Scene, side: Side) -> str:
+    return scene.rotation.new_id if side is Side.NEW else scene.rotation.old_id

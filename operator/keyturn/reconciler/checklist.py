@@ -1,0 +1,234 @@
+"""Preflight's checklist: everything that must be right before anything is changed, each with the way out.
+
+Asks only; a Problem blocks and names the field. The provider adds its own list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import time
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from keyturn.api.plan_kinds import RotationPlanSpec
+from keyturn.core.delivery import split_delivery
+from keyturn.core.evidence import Testimony
+from keyturn.core.model import ConsumerRef, ObjectKey, Problem, SessionSeen
+from keyturn.core.schedule import InvalidSchedule, Schedule, Window, check
+from keyturn.ports import (
+    Cluster,
+    Credential,
+    Escrow,
+    PlanRecord,
+    PodRecord,
+    Principal,
+    Provider,
+    SecretRecord,
+    WorkloadRecord,
+)
+
+if TYPE_CHECKING:
+    from keyturn.reconciler.observe import Scene
+
+
+def windows(spec: RotationPlanSpec) -> tuple[Window, ...]:
+    """The plan's maintenance windows."""
+    return tuple(
+        Window(time.fromisoformat(w.start), time.fromisoformat(w.end), frozenset(w.days)) for w in spec.schedule.window
+    )
+
+
+def schedule(spec: RotationPlanSpec) -> Schedule:
+    """The plan's schedule."""
+    wish = spec.schedule
+    return Schedule(wish.cron, wish.time_zone, wish.max_age, windows(spec))
+
+
+def reloads(spec: RotationPlanSpec, ref: ConsumerRef) -> bool:
+    """Does this consumer declare that it re-reads the credential by itself?"""
+    return any(c.kind == ref.kind and c.name == ref.name and c.reload is not None for c in spec.consumers.listed)
+
+
+async def problems(
+    cluster: Cluster,
+    scene: Scene,
+    escrow: Escrow,
+    secret: SecretRecord | None,
+    workloads: Sequence[WorkloadRecord],
+    inventory: Sequence[Principal],
+) -> tuple[Problem, ...]:
+    """All of it, the backend's own list included."""
+    spec, old = scene.plan.spec, scene.rotation.old_id
+    return (
+        *plan_problems(spec, scene.provider),
+        *secret_problems(spec, secret),
+        *await shared(cluster, scene.plan),
+        *consumer_problems(spec, workloads, scene.plan.key.namespace),
+        *strangers(inventory),
+        *await scene.provider.preflight(Credential(old, escrow.values[old])),
+    )
+
+
+def plan_problems(spec: RotationPlanSpec, provider: Provider) -> list[Problem]:
+    """What the plan itself must say."""
+    found: list[Problem] = []
+    try:
+        check(schedule(spec))
+    except InvalidSchedule as error:
+        found.append(Problem("InvalidSchedule", str(error)))
+    able = provider.capabilities
+    if not able.sees_refused_attempts and not spec.retire.accept_blind_watch:
+        found.append(
+            Problem(
+                "BlindWatch",
+                "this backend shows neither last use nor refused logins, so Watch rests on pods and sessions alone; "
+                "set retire.acceptBlindWatch to accept that",
+            )
+        )
+    if spec.retire.watch < 2 * able.disable_delay:
+        found.append(Problem("WatchTooShort", "retire.watch must be at least twice the backend's disable delay"))
+    return found
+
+
+def secret_problems(spec: RotationPlanSpec, secret: SecretRecord | None) -> list[Problem]:
+    """The Secret must be there, writable, and nobody else's to write."""
+    if secret is None:
+        return [
+            Problem("SecretMissing", f"Secret {spec.secret.name} does not exist; create it with the current credential")
+        ]
+    found: list[Problem] = []
+    if secret.immutable:
+        found.append(
+            Problem(
+                "SecretImmutable",
+                f"Secret {spec.secret.name} is immutable; recreate it without immutable: true, or plan a new one",
+            )
+        )
+    if secret.controlled_by:
+        found.append(
+            Problem(
+                "SecretOwnedByAnother",
+                f"Secret {spec.secret.name} is written by {secret.controlled_by}, which would put the old value back; "
+                "let only one of the two manage it",
+            )
+        )
+    return found
+
+
+async def shared(cluster: Cluster, plan: PlanRecord) -> list[Problem]:
+    """Two plans on one Secret, or on one role, would take each other's credential away."""
+    found: list[Problem] = []
+    for other in await cluster.plans(plan.key.namespace):
+        if other.key == plan.key or other.deleting:
+            continue
+        if other.spec.secret.name == plan.spec.secret.name:
+            found.append(
+                Problem(
+                    "SecretShared", f"RotationPlan {other.key.name} manages the same Secret; keep one of the two plans"
+                )
+            )
+        mine, theirs = plan.spec.postgres, other.spec.postgres
+        same_provider = other.spec.provider_ref == plan.spec.provider_ref
+        if mine and theirs and same_provider and {mine.owner, *mine.slots} & {theirs.owner, *theirs.slots}:
+            found.append(
+                Problem(
+                    "RoleShared", f"RotationPlan {other.key.name} rotates one of the same roles; give each plan its own"
+                )
+            )
+    return found
+
+
+def consumer_problems(spec: RotationPlanSpec, workloads: Sequence[WorkloadRecord], namespace: str) -> list[Problem]:
+    """Consumers must be there, settled and healthy, and able to roll without losing their last pod."""
+    found: list[Problem] = []
+    known = {w.ref for w in workloads}
+    for wish in spec.consumers.listed:
+        if ConsumerRef(wish.kind, namespace, wish.name) not in known:
+            found.append(
+                Problem(
+                    "ConsumerMissing", f"{wish.kind}/{wish.name} does not exist; correct consumers.list or create it"
+                )
+            )
+    if not workloads:
+        found.append(
+            Problem(
+                "NoConsumer",
+                f"no workload references Secret {spec.secret.name}; list one in consumers.list or correct secret.name",
+            )
+        )
+    allowed = {c.name for c in spec.consumers.listed if c.allow_unavailable}
+    templates = spec.secret.keys
+    for workload in workloads:
+        found += _workload(workload, templates, allowed=workload.ref.name in allowed)
+    return found
+
+
+def _workload(workload: WorkloadRecord, templates: Mapping[str, str], *, allowed: bool) -> list[Problem]:
+    found: list[Problem] = []
+    if workload.paused:
+        found.append(Problem("ConsumerPaused", f"{workload.ref} is paused; resume it with kubectl rollout resume"))
+    elif not workload.settled:
+        found.append(Problem("ConsumerRolling", f"{workload.ref} is still rolling out; waiting until it has settled"))
+    elif not workload.healthy:
+        found.append(
+            Problem("ConsumerUnhealthy", f"{workload.ref} has fewer ready pods than it wants; make it healthy first")
+        )
+    if workload.kills_first and not allowed:
+        found.append(
+            Problem(
+                "ConsumerWouldBeUnavailable",
+                f"{workload.ref} stops pods before it starts their replacements; change its strategy, or accept that "
+                "with allowUnavailable: true in consumers.list",
+            )
+        )
+    split = split_delivery(workload.deliveries, templates)
+    if split is not None:
+        found.append(Problem(split.reason, f"{workload.ref}: {split.message}"))
+    return found
+
+
+def strangers(inventory: Sequence[Principal]) -> list[Problem]:
+    """Credentials that nobody declared are reported and block."""
+    return [
+        Problem(
+            "StrangerInInventory",
+            f"role {p.id} can reach the data of this plan's owner and nobody declared it; remove it, or list it in the plan",
+        )
+        for p in inventory
+        if p.stranger
+    ]
+
+
+def strangers_connected(sessions: Sequence[SessionSeen]) -> list[Problem]:
+    """Every session under OLD must belong to a known consumer."""
+    return [
+        Problem(
+            "UnknownSession",
+            f"{s.client} is connected as {s.principal} and is no pod of a known consumer; end it, or list its workload "
+            "in consumers.list",
+        )
+        for s in sessions
+        if not s.consumer
+    ]
+
+
+def silent_probes(pods: Sequence[PodRecord], testimonies: Mapping[str, Testimony]) -> list[Problem]:
+    """A pod whose probe does not answer could never prove anything: better said before than after the roll."""
+    return [
+        Problem(
+            "ProbeSilent",
+            f'pod {p.name}: {testimonies[p.uid].silent}; label its pod template keyturn.dev/inject: "true" and roll it out',
+        )
+        for p in pods
+        if p.uid in testimonies and testimonies[p.uid].silent and not p.terminating and p.phase == "Running"
+    ]
+
+
+def secret_allowed(patterns: Sequence[str], name: str) -> bool:
+    """Does the provider let plans write this Secret?"""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def secret_key(plan: PlanRecord) -> ObjectKey:
+    """The consumers' Secret."""
+    return ObjectKey(plan.key.namespace, plan.spec.secret.name)

@@ -1,0 +1,182 @@
+"""The only loop: for one plan, what is there to do now, and when to look again.
+
+    observe -> decide -> save -> carry out -> come round again
+
+Status is the only memory. What is kept here between ticks is rebuildable: losing it costs observed time, never safety.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyturn.api.rotation_kinds import RotationStatus
+from keyturn.core import model
+from keyturn.core.gates import Fail
+from keyturn.core.model import ObjectKey, Phase, Rotation
+from keyturn.core.rendering import Place
+from keyturn.core.rotation import FINISHED, Decision, decide
+from keyturn.ports import (
+    Announcement,
+    Clock,
+    Cluster,
+    KeyturnError,
+    OutcomeUnknown,
+    PlanRecord,
+    Probes,
+    Provider,
+    Providers,
+    Reporter,
+    RotationRecord,
+    Unavailable,
+)
+from keyturn.reconciler import plans, record
+from keyturn.reconciler.act import Actor
+from keyturn.reconciler.observe import Observer, Scene, Sight
+
+AT_ONCE = timedelta()
+SOON = timedelta(seconds=1)  # while something is under way
+LATER = timedelta(seconds=5)  # while a person or the backend is waited for
+NOTE_EVERY = timedelta(seconds=10)  # blockers and counts are written this often; phases and memory at once
+
+
+class Reconciler:
+    """Brings one plan one step further each time it is asked."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        providers: Providers,
+        probes: Probes,
+        clock: Clock,
+        reporter: Reporter,
+        epoch: Callable[[], int],
+    ) -> None:
+        self._cluster, self._clock, self._reporter = cluster, clock, reporter
+        self._desk = plans.Desk(cluster, providers, probes, clock)
+        self._observer = Observer(cluster, probes, clock)
+        self._actor = Actor(cluster, probes, epoch)
+        self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
+        self._noted: dict[str, datetime] = {}  # rebuildable: when blockers were last written
+
+    async def reconcile(self, key: ObjectKey) -> timedelta | None:
+        """One step; returns when to look again, None for: only when woken. The ports' errors never pass here."""
+        try:
+            return await self._reconcile(key)
+        except KeyturnError as error:
+            self._reporter.acted(key, "reconcile", error.reason)
+            return SOON if isinstance(error, (OutcomeUnknown,)) else LATER
+
+    async def _reconcile(self, key: ObjectKey) -> timedelta | None:
+        plan = await self._cluster.plan(key)
+        if plan is None:
+            return None
+        rotations = await self._cluster.rotations(key)
+        active = _named(rotations, plan.status.active_rotation)
+        if plan.deleting and not _going_on(active):
+            return await self._desk.release(plan)
+        if plan.invalid is not None:
+            return LATER
+        opened = await self._desk.open(plan, active)
+        if opened is None:
+            return LATER
+        provider, place = opened
+        try:
+            if not plan.status.adopted_at:
+                return await self._desk.adopt(plan, provider, place)
+            if active is None or not _going_on(active):
+                return await self._desk.next(plan, rotations, active)
+            return await self._drive(plan, active, provider, place)
+        finally:
+            await provider.close()
+
+    async def _drive(self, plan: PlanRecord, active: RotationRecord, provider: Provider, place: Place) -> timedelta:
+        if active.status.plan is None:
+            await self._desk.begin(plan, active)
+            return AT_ONCE
+        if plan.deleting and self._desk.overdue(plan):
+            return await self._desk.give_up(plan)
+        frozen_plan = replace(plan, spec=active.status.plan)
+        rotation = self._remembered(active, plan.key)
+        if rotation is None:
+            return LATER
+        scene = Scene(frozen_plan, active, rotation, provider, place)
+        sight = await self._observer.look(scene)
+        now = self._clock.now()
+        decision = decide(rotation, sight.seen, now)
+        active = await self._save(active, decision, sight, now)
+        if decision.rotation.phase is not rotation.phase:
+            await self._tell(plan, active, rotation.phase, decision)
+        await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
+        return self._pace(rotation, decision)
+
+    def _remembered(self, active: RotationRecord, key: ObjectKey) -> Rotation | None:
+        """None: written by a version that knows other phases. Stop safely; whoever wrote it goes on."""
+        try:
+            rotation = record.load(active, key)
+        except ValueError:
+            self._reporter.acted(key, "load", "UnknownPhase")
+            return None
+        return replace(rotation, clock=self._clocks.get(f"{active.uid}/{rotation.phase}", rotation.clock))
+
+    async def _save(self, active: RotationRecord, decision: Decision, sight: Sight, now: datetime) -> RotationRecord:
+        """Before any effect, and compare-and-set: whoever lost the race carries nothing out."""
+        self._clocks = {k: v for k, v in self._clocks.items() if not k.startswith(f"{active.uid}/")}
+        self._clocks[f"{active.uid}/{decision.rotation.phase}"] = decision.rotation.clock
+        fresh = record.store(active.status, decision, sight.seen, active.generation, now)
+        if _same_memory(fresh, active.status):
+            told = self._noted.get(active.uid)
+            if _same_news(fresh, active.status) or (told is not None and now - told < NOTE_EVERY):
+                return active
+        self._noted[active.uid] = now
+        return await self._cluster.save_rotation(active, fresh)
+
+    async def _tell(self, plan: PlanRecord, active: RotationRecord, before: Phase, decision: Decision) -> None:
+        rotation = decision.rotation
+        why = rotation.turned_back if rotation.phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
+        self._reporter.moved(plan.key, active.key.name, before, rotation.phase, why.reason if why else "")
+        words = f"{before} passed, now {rotation.phase}" if why is None else f"{why.reason}: {why.message}"
+        news = Announcement(why.reason if why else str(rotation.phase), words, warning=why is not None)
+        await self._cluster.announce(active.key, "Rotation", active.uid, news)
+
+    async def _carry_out(self, scene: Scene, sight: Sight, decision: Decision) -> None:
+        for effect in decision.effects:
+            name = type(effect).__name__
+            try:
+                await self._actor.carry_out(effect, scene, sight)
+            except KeyturnError as error:
+                self._reporter.acted(scene.plan.key, name, error.reason)
+                problem = Announcement(error.reason, f"{name}: {error.message}", warning=True)
+                if not isinstance(error, (Unavailable, OutcomeUnknown)):
+                    await self._cluster.announce(scene.record.key, "Rotation", scene.record.uid, problem)
+                raise
+            self._reporter.acted(scene.plan.key, name, "Done")
+
+    def _pace(self, before: Rotation, decision: Decision) -> timedelta:
+        after = decision.rotation
+        if after.phase is not before.phase:
+            return AT_ONCE
+        if after.phase in (Phase.SOAK, Phase.WATCH):
+            return after.policy.sample_every
+        waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)
+        return LATER if waiting_for_people or after.phase is Phase.PREFLIGHT else SOON
+
+
+def _going_on(active: RotationRecord | None) -> bool:
+    return active is not None and active.status.phase not in FINISHED
+
+
+def _named(rotations: Sequence[RotationRecord], name: str) -> RotationRecord | None:
+    return next((r for r in rotations if name and r.key.name == name), None)
+
+
+def _same_memory(fresh: RotationStatus, stored: RotationStatus) -> bool:
+    """Equal in everything a decision rests on; the clock is written with the news."""
+    mere_news = {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
+    return fresh.model_dump(exclude=mere_news) == stored.model_dump(exclude=mere_news)
+
+
+def _same_news(fresh: RotationStatus, stored: RotationStatus) -> bool:
+    clockless = {"clock"}
+    return fresh.model_dump(exclude=clockless) == stored.model_dump(exclude=clockless)
