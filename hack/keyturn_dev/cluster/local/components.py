@@ -40,7 +40,7 @@ def plan(node: Layout) -> Mapping[str, object]:
         "uplink": at.UPLINK,
         "address": f"{node.node}/{node.link.prefixlen}",
         "gateway": str(node.machine),
-        "private": {str(node.file("logs", "machine")): "/var/log", str(node.file("cni", "cache")): "/var/lib/cni"},
+        "private": {str(source): target for target, source in node.private.items()},
     }
 
 

@@ -21,8 +21,9 @@ PAUSE_IMAGE = "docker.io/keyturn/pause:local"
 
 def write(node: Layout, kubeconfig: Path) -> None:
     """Write everything; `kubeconfig` is the administrator's."""
-    for directory in ("logs", "logs/machine", "pods", "kubelet", "etcd", "cni/net.d", "cni/cache", "pki"):
-        node.file(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
+    below = (node.file(name) for name in ("logs", "pods", "kubelet", "etcd", "cni/net.d", "pki"))
+    for directory in (*below, *node.private.values()):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     _certificates(node, kubeconfig)
     node.file("containerd.toml").write_text(_containerd(node))
     node.file("cni", "net.d", "10-keyturn.conflist").write_text(json.dumps(_network(node), indent=2))

@@ -16,7 +16,7 @@ from keyturn_dev.cluster import archive, debian, tools
 from keyturn_dev.cluster.driver import Part
 from keyturn_dev.cluster.home import Home
 from keyturn_dev.cluster.local import bootstrap, components, configs, health, machine
-from keyturn_dev.cluster.local.layout import MOST_CLUSTERS, Layout
+from keyturn_dev.cluster.local.layout import MOST_CLUSTERS, PRIVATE, Layout
 from keyturn_dev.cluster.local.machine import Process, Record
 from keyturn_dev.cluster.shell import Trouble, run, say, succeeds, wait_until
 
@@ -58,12 +58,11 @@ class LocalDriver:
                 one.kill()
             if not wait_until(lambda: not any(one.alive() for one in record.processes), timeout=30):
                 raise Trouble("the node's processes do not end", "Run hack/cluster down again.")
+            wait_until(lambda: all(one.collected() for one in record.processes), timeout=3)
             node = self._layout(record)
             machine.remove_link(node.interface)
             machine.remove_control_groups(node.interface)
-            for directory in record.made_directories:
-                if Path(directory).is_dir() and not any(Path(directory).iterdir()):
-                    Path(directory).rmdir()
+            self._remove_directories(record)
         self._home.empty()
 
     def status(self) -> list[Part]:
@@ -105,19 +104,32 @@ class LocalDriver:
     def _layout(self, record: Record) -> Layout:
         return Layout(self._home.name, record.index, self._home.root, tools.directory())
 
-    def _free_index(self) -> int:
-        taken = {record.index for other in self._home.others() if (record := Record.read(other.root / "machine.json"))}
+    def _other_records(self) -> list[Record]:
+        found = (Record.read(other.root / self._record.name) for other in self._home.others())
+        return [record for record in found if record]
+
+    def _remove_directories(self, record: Record) -> None:
+        """Remove the mount points made on the machine, unless another cluster stands on them."""
+        shared = {path for other in self._other_records() for path in other.made_directories}
+        for path in map(Path, record.made_directories):
+            if str(path) not in shared and path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+    def _free_index(self, others: list[Record]) -> int:
+        taken = {record.index for record in others}
         for index in range(MOST_CLUSTERS):
             if index not in taken and not machine.interface_exists(f"keyturn{index}"):
                 return index
         raise Trouble(f"there are {MOST_CLUSTERS} local clusters already", "Take one down with hack/cluster down.")
 
     def _start(self) -> None:
-        wanted = Path("/var/lib/cni")
-        made = [] if wanted.exists() else [str(wanted)]
-        record = Record(self._free_index(), [], made)
+        others = self._other_records()
+        shared = {path for other in others for path in other.made_directories}
+        made = [path for path in PRIVATE if path in shared or not Path(path).exists()]
+        record = Record(self._free_index(others), [], made)
         record.write(self._record)
-        wanted.mkdir(exist_ok=True)
+        for path in made:
+            Path(path).mkdir(exist_ok=True)
         node = self._layout(record)
         configs.write(node, self._home.kubeconfig)
         plan = node.file("plan.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,6 +19,7 @@ COREDNS_HEALTH_PORT = 8080
 DOMAIN = "cluster.local"
 MOST_CLUSTERS = 16
 UPLINK = "uplink"  # the node's end of the pair of interfaces; the machine's end is Layout.interface
+PRIVATE = ("/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni")
 CNI_PROGRAMS = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
 
 
@@ -91,6 +93,11 @@ class Layout:
     def log(self, name: str) -> Path:
         """The log of one part."""
         return self.file("logs", f"{name}.log")
+
+    @property
+    def private(self) -> Mapping[str, Path]:
+        """Directories that programs write to whatever they are told, and what the node sees in their place."""
+        return {target: self.file("private", *Path(target).parts[1:]) for target in PRIVATE}
 
     @property
     def containerd_socket(self) -> Path:

@@ -5,6 +5,7 @@ Finds and removes them by name or by process id *and* start time, so nothing of 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,15 @@ from keyturn_dev.cluster.shell import Trouble, run, succeeds, wait_until
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
+def _stat(pid: int) -> tuple[str, int]:
+    """The state letter and start time of a process; X and 0 when there is none."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0
+    return after_name[0], int(after_name[19])
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process that cannot be mistaken for a later one with the same id. `started` is in clock ticks since boot."""
@@ -28,15 +38,18 @@ class Process:
     @classmethod
     def running(cls, pid: int) -> Process | None:
         """The process with this id, or None when there is none (a zombie counts as none)."""
-        try:
-            after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if after_name[0] in "ZX" else cls(pid, int(after_name[19]))
+        state, started = _stat(pid)
+        return None if state in "ZX" else cls(pid, started)
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return Process.running(self.pid) == self
+
+    def collected(self) -> bool:
+        """Whether not even a zombie is left. Collects it where it is our own child; else its parent will."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+        return _stat(self.pid)[1] != self.started
 
     def children(self) -> list[int]:
         """The ids of its children."""
