@@ -1,0 +1,1 @@
+"""The sidecar that answers which credential the processes of its pod hold. Standard library only, nine megabytes."""
