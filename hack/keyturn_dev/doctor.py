@@ -106,9 +106,7 @@ def _memory() -> Finding:
 
 def _postgres() -> Finding:
     server = next(Path("/usr/lib/postgresql").glob("*/bin/postgres"), None)
-    words = (
-        f"{server}" if server else "for `hack/test contract`, which installs Debian's postgresql-15 as root"
-    )
+    words = f"{server}" if server else "for `hack/test contract`, which installs Debian's postgresql-15 as root"
     return Finding("a PostgreSQL server", server is not None, words, essential=False)
 
 
