@@ -1,0 +1,69 @@
+"""A picture of what a rollback must give back: the Secret's bytes, the roles, the workloads but for our annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keyturn_dev.demo.stage import DECOY, SHOP, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The shop at one moment. Values in it are never printed."""
+
+    secret: Mapping[str, Any]
+    roles: Mapping[str, Any]
+    workloads: Mapping[str, Any]
+    decoy: str
+
+
+def take(stage: Stage) -> Picture:
+    """Look at everything now."""
+    secret = stage.kubectl.get("secret", "orders-db", "-n", SHOP)
+    deployments = stage.kubectl.items("deployments", "-n", SHOP)
+    return Picture(
+        secret={"data": secret.get("data", {}), "type": secret["type"], "uid": secret["metadata"]["uid"]},
+        roles={name: role for name, role in stage.database.roles().items() if role["login"]},
+        workloads={item["metadata"]["name"]: _without_ours(item["spec"]) for item in deployments},
+        decoy=_decoy(stage),
+    )
+
+
+def differences(before: Picture, after: Picture) -> list[str]:
+    """What is not as it was, in words that hold no value."""
+    told = list[str]()
+    if before.secret != after.secret:
+        told.append("the Secret's bytes differ")
+    told += [f"role {name} differs" for name in _different(before.roles, after.roles)]
+    told += [f"Deployment {name} differs" for name in _different(before.workloads, after.workloads)]
+    if before.decoy != after.decoy:
+        told.append("the decoy was touched")
+    return told
+
+
+def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _without_ours(spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = spec["template"]["metadata"]
+    annotations = metadata.get("annotations", {})
+    metadata["annotations"] = {key: value for key, value in annotations.items() if not key.startswith("keyturn.dev/")}
+    return spec
+
+
+def _decoy(stage: Stage) -> str:
+    """The decoy's Deployment and pods, every byte of what somebody asked for."""
+    deployment = stage.kubectl.get("deployment", DECOY, "-n", SHOP)
+    pods = stage.kubectl.items("pods", "-n", SHOP, "-l", f"app={DECOY}")
+    kept = ("uid", "generation", "labels", "annotations", "name")
+    return json.dumps(
+        [
+            [{key: item["metadata"].get(key) for key in kept}, item["spec"]]
+            for item in [deployment, *sorted(pods, key=lambda pod: pod["metadata"]["name"])]
+        ],
+        sort_keys=True,
+    )
