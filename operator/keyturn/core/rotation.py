@@ -148,7 +148,7 @@ BACKWARD = (
     Step(Phase.RESTORE,   put(OLD),                                 secret_holds(OLD),       secret_holds(OLD)),
     Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),
     Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),
-    Step(Phase.DISCARD,   do(DeleteCredential(NEW)),                gone(NEW)),
+    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
 )  # fmt: skip
 
 AFTER = {a.phase: b.phase for table in (FORWARD, BACKWARD) for a, b in pairwise(table)} | {
@@ -213,12 +213,18 @@ def keep_old_open(rotation: Rotation, seen: Observation, _now: datetime) -> Deci
 
 
 def prove_again(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
-    """What was proved is asked again, never remembered; past the point of no return there is only completion."""
-    if rotation.phase is Phase.DELETE:
-        return None
+    """What was proved is asked again, never remembered.
+
+    In Delete there is no way back any more, but the proof must be fresh: what is lost is repaired forward or waited
+    for, and Delete waits with it.
+    """
+    last = rotation.phase is Phase.DELETE
     for step in _locate(rotation.phase)[1]:
-        if step.keep is not None and not isinstance(lost := step.keep(rotation, seen, now), Pass):
-            return _lost(step, lost, rotation, seen, now)
+        if step.keep is None or (last and step.phase is Phase.DISABLE):
+            continue
+        if not isinstance(lost := step.keep(rotation, seen, now), Pass):
+            effects = step.effects(rotation, seen, now) if step.phase is not Phase.VERIFY else ()
+            return Decision(rotation, effects, lost) if last else _lost(step, lost, rotation, seen, now)
     return None
 
 

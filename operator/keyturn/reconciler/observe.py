@@ -304,7 +304,9 @@ def _connected(sessions: Sequence[Session], pods: Sequence[PodRecord]) -> tuple[
 
 
 async def _attempts(scene: Scene, pods: Sequence[PodRecord]) -> tuple[SessionSeen, ...]:
+    """Since Disable, or since the last look that the watch clock counted."""
     rotation = scene.rotation
     if rotation.disabled_at is None or rotation.phase not in (Phase.DISABLE, Phase.WATCH):
         return ()
-    return _told(await scene.provider.refused_attempts(rotation.old_id, rotation.disabled_at), pods)
+    since = max(rotation.disabled_at, rotation.clock.last or rotation.disabled_at)
+    return _told(await scene.provider.refused_attempts(rotation.old_id, since), pods)

@@ -167,9 +167,7 @@ class Desk:
             spec = RotationSpec.model_validate({"planRef": {"name": plan.key.name}, "reason": "Scheduled"})
             await self._cluster.create_rotation(plan, name, spec)
             return timedelta()
-        return await self._rest(
-            plan, Problem(Reason.ADOPTED, f"{plan.status.current_id} serves; nothing is under way"), when
-        )
+        return await self._rest(plan, _resting(plan.status), when)
 
     async def begin(self, plan: PlanRecord, active: RotationRecord) -> None:
         """Write the first status: the plan as it is now, the generation that was reserved."""
@@ -215,8 +213,7 @@ class Desk:
                 "last_rotation_time": when,
             }
         )
-        words = f"{current} serves; the last rotation ended {phase}" if phase else f"{current} serves"
-        status = _ready(status, plan, self._clock.now(), Problem(phase or Reason.ADOPTED, words), ready=True)
+        status = _ready(status, plan, self._clock.now(), _resting(status), ready=True)
         await self._cluster.save_plan(plan, status)
 
     async def _refuse(self, replay: RotationRecord) -> None:
@@ -268,6 +265,12 @@ class Desk:
         status = _ready(plan.status, plan, self._clock.now(), problem, ready=False)
         if status.model_dump() != plan.status.model_dump():
             await self._cluster.save_plan(plan, status)
+
+
+def _resting(status: PlanStatus) -> Problem:
+    ended = status.last_rotation_phase
+    words = f"{status.current_id} serves; the last rotation ended {ended}" if ended else f"{status.current_id} serves"
+    return Problem(ended or Reason.ADOPTED, words)
 
 
 def _ready(

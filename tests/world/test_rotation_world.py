@@ -1,0 +1,185 @@
+"""The real core and reconciler in a simulated world: whatever happens, the promises hold, and it ends."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from keyturn.core.effects import DeleteCredential
+from keyturn.core.model import ConsumerRef, Observation, Phase, Policy, Rotation
+from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
+from support.faults import Strike, Switchboard
+from support.memory_provider import Role
+from support.world import FAULTS, OLD_URL, PLAN, START, World
+
+ENOUGH = 400  # ticks; a fault-free rotation takes about sixty
+
+
+def rotated(world: World) -> None:
+    """The end of a rotation that went well: NEW serves, OLD is gone, the escrow holds NEW only."""
+    assert world.phase == "Complete", (world.phase, world.phases)
+    assert world.backend.roles["orders_a"].retired
+    assert world.backend.roles["orders_b"].enabled
+    assert world.plan_status.current_id == "orders_b"
+    assert world.cluster.the_escrow is not None
+    assert set(world.cluster.the_escrow.values) == {"orders_b"}
+
+
+def as_before(world: World) -> None:
+    """The end of a rollback: Secret byte for byte, OLD serves, NEW is gone."""
+    assert world.phase == "RolledBack", (world.phase, world.phases)
+    assert world.cluster.secret_data["url"] == OLD_URL
+    assert world.backend.roles["orders_a"].enabled
+    new = world.backend.roles.get("orders_b")
+    assert new is None or new.retired
+    assert world.cluster.the_escrow is not None
+    assert set(world.cluster.the_escrow.values) == {"orders_a"}
+
+
+def quiet(world: World) -> None:
+    """I6: after the end, nothing is written any more."""
+    before = len(world.board.writes)
+    world.run(5, {4: "operator restarts"})
+    assert world.board.writes[before:] == []
+
+
+def test_a_rotation_without_faults_passes_every_phase_and_completes() -> None:
+    world = World()
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    rotated(world)
+    assert [p for p in world.phases if p] == [str(s.phase) for s in FORWARD] + ["Complete"]
+    assert world.cluster.secret_data["unmanaged"].reveal() == b"stays as it is"
+    quiet(world)
+
+
+def test_a_reloading_consumer_is_not_restarted_and_the_other_is_restarted_once() -> None:
+    world = World()
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    assert world.board.writes.count("restart-api") == 1
+    assert world.board.writes.count("restart-worker") == 0
+
+
+def test_new_pods_that_crash_are_rolled_back_and_the_old_role_was_never_disabled() -> None:
+    world = World()
+    world.cluster.workloads[ConsumerRef("Deployment", "shop", "api")].crash_with = "orders_b"
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    as_before(world)
+    assert "Disable" not in world.phases
+    quiet(world)
+
+
+def test_a_template_that_overrides_the_variable_is_held_unready_and_rolled_back() -> None:
+    world = World()
+    world.cluster.workloads[ConsumerRef("Deployment", "shop", "api")].overridden = OLD_URL
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    as_before(world)
+    assert "Disable" not in world.phases
+
+
+def test_a_writer_who_insists_on_the_old_secret_pauses_the_rotation_with_both_credentials_open() -> None:
+    world = World()
+    world.gitops_holds = None
+    world.ask_for_rotation()
+    world.run(12)
+    world.gitops_holds = OLD_URL
+    world.run(60)
+    assert world.cluster.the_rotations["orders-1"].status.paused is not None
+    assert "argocd" in world.cluster.the_rotations["orders-1"].status.paused.message
+    assert world.backend.roles["orders_a"].enabled
+    assert world.backend.roles["orders_b"].enabled
+    world.gitops_holds = None
+    world.abort()
+    world.run(ENOUGH)
+    as_before(world)
+
+
+def test_a_wrong_system_is_refused_before_any_change() -> None:
+    world = World()
+    world.run(3)
+    before = world.backend.roles.keys()
+    world.backend.system = "another"
+    world.ask_for_rotation()
+    world.run(30)
+    assert world.phase == "Preflight"
+    assert world.cluster.the_rotations["orders-1"].status.blocked_by == "WrongSystem"
+    assert world.backend.roles.keys() == before
+
+
+def test_a_stranger_in_the_inventory_blocks_until_he_is_gone() -> None:
+    world = World()
+    world.run(3)
+    world.backend.roles["mallory"] = Role(OLD_URL, declared=False)
+    world.ask_for_rotation()
+    world.run(30)
+    assert world.phase == "Preflight"
+    assert world.cluster.the_rotations["orders-1"].status.blocked_by == "StrangerInInventory"
+    del world.backend.roles["mallory"]
+    world.run(ENOUGH)
+    rotated(world)
+
+
+def test_a_rotation_that_ran_is_never_run_again_when_it_is_applied_again() -> None:
+    world = World()
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    del world.cluster.the_rotations["orders-1"]
+    world.ask_for_rotation()
+    world.run(10)
+    assert world.phase == "Refused"
+    assert world.plan_status.current_id == "orders_b"
+
+
+def test_two_rotations_in_a_row_take_turns_between_the_slots() -> None:
+    world = World()
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    world.ask_for_rotation("orders-2")
+    world.run(120)
+    assert world.cluster.the_rotations["orders-2"].status.phase == "Complete"
+    assert world.plan_status.current_id == "orders_a"
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_any_one_fault_at_any_tick_ends_well(fault: str) -> None:
+    for at in range(70):
+        world = World()
+        world.ask_for_rotation()
+        world.run(ENOUGH, {at: fault})
+        assert world.phase in FINISHED, (fault, at, world.phase, world.phases, world.plan_status)
+        if world.phase == "Complete":
+            rotated(world)
+        else:
+            as_before(world)
+
+
+@pytest.mark.parametrize("strike", Strike)
+@pytest.mark.parametrize("abort_in", [None, "Create", "Stage", "Roll", "Soak", "Watch"])
+def test_a_crash_or_a_lost_answer_at_every_write_changes_nothing_in_the_outcome(
+    strike: Strike, abort_in: str | None
+) -> None:
+    calm = World(abort_in=abort_in)
+    calm.ask_for_rotation()
+    calm.run(ENOUGH)
+    for number, write in enumerate(calm.board.writes):
+        world = World(board=Switchboard({number: strike}), abort_in=abort_in)
+        world.ask_for_rotation()
+        world.run(ENOUGH)
+        assert world.phase == calm.phase, (number, strike, write, world.phases)
+        ended_well = rotated if abort_in is None else as_before
+        ended_well(world)
+        assert len(world.board.writes) <= len(calm.board.writes) + 4, (number, write, world.board.writes)
+
+
+def test_the_tables_name_every_irreversible_effect_in_two_rows_only() -> None:
+    rotation = Rotation("uid", "orders-1", PLAN, Policy(), entered=START)
+    irreversible = [
+        step.phase
+        for step in itertools.chain(FORWARD, BACKWARD)
+        if any(isinstance(e, DeleteCredential) for e in step.effects(rotation, Observation(), START))
+    ]
+    assert irreversible == [Phase.DELETE, Phase.DISCARD]
