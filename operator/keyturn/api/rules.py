@@ -100,7 +100,7 @@ PLAIN_NAMES = Rule(
 )
 
 TWO_SLOTS = Rule(
-    "self.slots[0] != self.slots[1]",
+    "self.slots.size() != 2 || self.slots[0] != self.slots[1]",
     "the two slots take turns, so they must be two different roles",
     ".slots",
 )
@@ -123,7 +123,7 @@ HOLDS_PASSWORD = Rule(
     "no template holds {password}, so the Secret would never change; add it to the key that consumers read",
 )
 KNOWN_PLACEHOLDERS = Rule(
-    "self.all(k, self[k].findAll('[{][A-Za-z0-9_.-]*[}]').all(p, p in ["
+    "self.all(k, self[k].findAll('[{][A-Za-z0-9_]+[}]').all(p, p in ["
     + ", ".join(f"'{{{name}}}'" for name in PLACEHOLDERS)
     + "]))",
     "a template holds an unknown placeholder; known are " + " ".join(f"{{{name}}}" for name in PLACEHOLDERS),

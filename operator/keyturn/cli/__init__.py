@@ -1,0 +1,15 @@
+"""``kubectl keyturn``: asks the API server, shows what people need to know, changes nothing but Rotations' spec.
+
+A file a verb; what is printed comes from ``views``, pure functions from objects to text. It reads no Secret.
+"""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point of the ``kubectl-keyturn`` script."""
+    from keyturn.cli.app import app  # noqa: PLC0415 -- importing the package must not cost a Kubernetes client
+
+    app()

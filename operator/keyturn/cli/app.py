@@ -1,0 +1,125 @@
+"""The verbs of ``kubectl keyturn`` and their flags. What a verb does is in the file of its name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from keyturn.cli.abort import abort
+from keyturn.cli.rotate import rotate
+from keyturn.cli.status import status
+from keyturn.cli.terminal import (
+    ASKED_WRONG,
+    Context,
+    Everywhere,
+    Kubeconfig,
+    Namespace,
+    WallClock,
+    run,
+    screen,
+    target,
+)
+from keyturn.cli.watch import follow, rotation_named, succeeded
+from keyturn.cli.why import why
+
+app = typer.Typer(
+    name="kubectl-keyturn",
+    help="Rotations of credentials: how they stand, who is waited for, and what to do.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+@app.command("status")
+def status_verb(
+    plan: Annotated[str | None, typer.Argument(help="One plan; default: all of the namespace.")] = None,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Plans at a glance, or one plan with its rotations."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            screen().print(await status(session, WallClock(), plan, everywhere=everywhere))
+        return 0
+
+    run(verb())
+
+
+@app.command("why")
+def why_verb(
+    name: Annotated[str | None, typer.Argument(help="A plan or a rotation; default: every plan.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Who is waited for, pod by pod and session by session, and what to do."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            screen().print(await why(session, WallClock(), name))
+        return 0
+
+    run(verb())
+
+
+@app.command("rotate")
+def rotate_verb(
+    plan: Annotated[str, typer.Argument(help="The plan to rotate now.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "Requested",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 1 unless it is Complete.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Rotate now."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            record = await rotate(session, plan, reason)
+            typer.echo(f"{record.key.name} was asked for; follow it with: kubectl keyturn watch {record.key.name}")
+            if not wait:
+                return 0
+            return 0 if succeeded(await follow(session, WallClock(), record, screen())) else ASKED_WRONG
+
+    run(verb())
+
+
+@app.command("abort")
+def abort_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that shall go back.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Go back: the old credential serves again. Possible until the old one is deleted."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            typer.echo(await abort(session, rotation))
+        return 0
+
+    run(verb())
+
+
+@app.command("watch")
+def watch_verb(
+    name: Annotated[str, typer.Argument(help="A rotation, or a plan for its present or last one.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Follow a rotation until it is over; exit 1 unless it is Complete."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            record = await rotation_named(session, name)
+            return 0 if succeeded(await follow(session, WallClock(), record, screen())) else ASKED_WRONG
+
+    run(verb())

@@ -1,0 +1,150 @@
+"""One conversation with the API server for the person at the terminal: reads, asks for rotations, aborts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from kubernetes.aio import config as kubernetes_config
+
+from keyturn.api.base import API_VERSION
+from keyturn.api.kinds import PLAN, ROTATION, RotationSpec
+from keyturn.cli.objects import plan_of, rotation_of
+from keyturn.core.model import ObjectKey
+from keyturn.kube.client import KubeClient, Patch
+from keyturn.kube.paths import PLANS, ROTATIONS, ours
+from keyturn.kube.raw import Json, text
+from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
+
+T = TypeVar("T")
+_WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+
+
+class Api(Protocol):
+    """What a conversation needs of the API server."""
+
+    async def read(self, path: str) -> Json | None:
+        """One object, None if it does not exist."""
+        ...
+
+    async def collect(self, path: str, project: Callable[[Json], T | None]) -> list[T]:
+        """A whole collection, projected."""
+        ...
+
+    async def create(self, path: str, body: Json) -> Json:
+        """Make an object; as it was stored."""
+        ...
+
+    async def patch(self, path: str, body: Json, how: Patch) -> Json:
+        """Change an object; as it was stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The API server and the namespace that names are looked up in."""
+
+    api: Api
+    namespace: str
+
+    async def plans(self, *, everywhere: bool = False) -> list[PlanRecord]:
+        """All plans, by name."""
+        found = await self.api.collect(ours(PLANS, None if everywhere else self.namespace), plan_of)
+        return sorted(found, key=lambda plan: plan.key)
+
+    async def plan(self, name: str) -> PlanRecord:
+        """The plan of that name; raises Misconfigured when there is none."""
+        raw = await self.api.read(ours(PLANS, self.namespace, name))
+        if raw is None:
+            raise self._missing(f"plan {name}", "kubectl get rotationplans -A")
+        return plan_of(raw)
+
+    async def rotations(self, plan: str | None = None, *, everywhere: bool = False) -> list[RotationRecord]:
+        """All rotations, of one plan if it is named, newest first."""
+        found = await self.api.collect(ours(ROTATIONS, None if everywhere else self.namespace), rotation_of)
+        mine = [record for record in found if plan is None or record.spec.plan_ref.name == plan]
+        return sorted(mine, key=lambda record: (record.created, record.key.name), reverse=True)
+
+    async def rotation(self, name: str) -> RotationRecord:
+        """The rotation of that name; raises Misconfigured when there is none."""
+        found = await self.find_rotation(name)
+        if found is None:
+            raise self._missing(f"rotation {name}", "kubectl get rotations -A")
+        return found
+
+    async def find_rotation(self, name: str) -> RotationRecord | None:
+        """The rotation of that name, if there is one."""
+        raw = await self.api.read(ours(ROTATIONS, self.namespace, name))
+        return rotation_of(raw) if raw is not None else None
+
+    async def who(self) -> str:
+        """The user name by which the API server knows us."""
+        body: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        return text(await self.api.create(_WHO, body), "status", "userInfo", "username")
+
+    async def request(self, plan: PlanRecord, spec: RotationSpec) -> RotationRecord:
+        """Make a Rotation owned by its plan; the API server completes its name."""
+        body: Json = {
+            "apiVersion": API_VERSION,
+            "kind": ROTATION.name,
+            "metadata": {
+                "generateName": f"{plan.key.name}-",
+                "namespace": plan.key.namespace,
+                "ownerReferences": [
+                    {"apiVersion": API_VERSION, "kind": PLAN.name, "name": plan.key.name, "uid": plan.uid}
+                ],
+            },
+            "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        return rotation_of(await self.api.create(ours(ROTATIONS, plan.key.namespace), body))
+
+    async def abort(self, key: ObjectKey) -> None:
+        """Ask a rotation to go back."""
+        await self.api.patch(ours(ROTATIONS, key.namespace, key.name), {"spec": {"abort": True}}, Patch.MERGE)
+
+    def _missing(self, what: str, look: str) -> Misconfigured:
+        return Misconfigured("NotFound", f"there is no {what} in namespace {self.namespace}; look with: {look}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the flags point, like kubectl's."""
+
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: Path | None = None
+
+    @asynccontextmanager
+    async def session(self) -> AsyncGenerator[Session]:
+        """Connect. Raises Misconfigured when no kubeconfig can be used."""
+        path = self._path()
+        namespace = self.namespace or self._namespace_of_context(path)
+        async with await KubeClient.connect(path, self.context) as client:
+            yield Session(client, namespace)
+
+    def _path(self) -> Path:
+        """As kubectl: the flag, else $KUBECONFIG (whose files the client merges), else ~/.kube/config."""
+        listed = os.environ.get("KUBECONFIG")
+        return self.kubeconfig or (Path(listed) if listed else Path.home() / ".kube" / "config")
+
+    def _namespace_of_context(self, path: Path) -> str:
+        loads = cast("Any", kubernetes_config)  # carries no types
+        try:
+            contexts, active = cast("tuple[list[Json], Json]", loads.list_kube_config_contexts(config_file=str(path)))
+        except (kubernetes_config.ConfigException, OSError):
+            raise Misconfigured(
+                "NoKubeconfig", f"cannot use kubeconfig {path}; name one with --kubeconfig or $KUBECONFIG"
+            ) from None
+        chosen = active
+        if self.context is not None:
+            named = [context for context in contexts if context.get("name") == self.context]
+            if not named:
+                raise Misconfigured(
+                    "NoContext", f"{path} has no context {self.context}; look with: kubectl config get-contexts"
+                )
+            (chosen,) = named
+        return text(chosen, "context", "namespace") or "default"

@@ -1,0 +1,92 @@
+"""``status``: plans at a glance, or one plan with its rotations. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from keyturn.api.base import Condition
+from keyturn.api.conditions import ConditionType, condition
+from keyturn.cli.views.plain import columns
+from keyturn.cli.views.spans import ago, ahead
+from keyturn.cli.views.standing import finished, phase_of, swap
+from keyturn.ports import PlanRecord, RotationRecord
+
+_SHOWN = 5  # rotations below a plan
+
+
+def plan_list(plans: Sequence[PlanRecord], now: datetime, *, everywhere: bool = False) -> RenderableType:
+    """One line a plan."""
+    if not plans:
+        return Text("No plans here. All namespaces: kubectl keyturn status -A")
+    first = ("NAMESPACE",) if everywhere else ()
+    table = columns(*first, "PLAN", "SECRET", "CURRENT", "READY", "PHASE", "NEXT")
+    for plan in plans:
+        place = (plan.key.namespace,) if everywhere else ()
+        status = plan.status
+        upcoming = "suspended" if plan.spec.suspend else _soon(plan, now)
+        table.add_row(
+            *place,
+            plan.key.name,
+            plan.spec.secret.name,
+            status.current_id or "-",
+            _ready(status.conditions),
+            status.last_rotation_phase or "-",
+            upcoming,
+        )
+    return table
+
+
+def _soon(plan: PlanRecord, now: datetime) -> str:
+    due = plan.status.next_rotation_time
+    if due is None:
+        return "-"
+    return f"in {ago(now, due)}" if due > now else "due"
+
+
+def _ready(conditions: Sequence[Condition]) -> str:
+    found = condition(conditions, ConditionType.READY)
+    return found.status if found else "Unknown"
+
+
+def plan_page(plan: PlanRecord, rotations: Sequence[RotationRecord], now: datetime) -> RenderableType:
+    """Everything about one plan that fits on a screen."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("  Secret", plan.spec.secret.name)
+    facts.add_row("  Current", _current(plan, now))
+    facts.add_row("  Next", "suspended" if plan.spec.suspend else ahead(plan.status.next_rotation_time, now))
+    for known in plan.status.conditions:
+        facts.add_row(
+            f"  {known.type}", f"{known.status} {known.reason}" + (f": {known.message}" if known.message else "")
+        )
+    parts: list[RenderableType] = [Text(f"{plan.key.name} in namespace {plan.key.namespace}", style="bold"), facts]
+    if rotations:
+        parts += [Text(), rotation_list(rotations[:_SHOWN], now)]
+    running = next((record for record in rotations if not finished(record.status)), None)
+    if running is not None:
+        parts += [Text(), Text(f"Who is waited for: kubectl keyturn why {running.key.name}")]
+    return Group(*parts)
+
+
+def _current(plan: PlanRecord, now: datetime) -> str:
+    since = plan.status.last_rotation_time or plan.status.adopted_at
+    if not plan.status.current_id:
+        return "not adopted yet"
+    return f"{plan.status.current_id}, for {ago(since, now)}" if since else plan.status.current_id
+
+
+def rotation_list(rotations: Sequence[RotationRecord], now: datetime) -> RenderableType:
+    """One line a rotation, newest first."""
+    table = columns("ROTATION", "PHASE", "PROVEN", "CREDENTIAL", "AGE")
+    for record in rotations:
+        status = record.status
+        table.add_row(
+            record.key.name, phase_of(status), status.proven or "-", swap(status) or "-", ago(record.created, now)
+        )
+    return table

@@ -1,0 +1,101 @@
+"""How a rotation stands, in one word and one sentence; shared by every view. Pure."""
+
+from __future__ import annotations
+
+from keyturn.api.kinds import Blocker, RotationStatus
+from keyturn.core.model import Phase, Verdict
+from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
+from keyturn.ports import RotationRecord
+
+AHEAD = tuple(step.phase for step in FORWARD)
+BACK = tuple(step.phase for step in BACKWARD)
+NOT_STARTED = "Waiting"
+
+
+def phase_of(status: RotationStatus) -> str:
+    """The phase, or that the operator has not begun."""
+    return status.phase or NOT_STARTED
+
+
+def finished(status: RotationStatus) -> bool:
+    """It will never change again."""
+    return status.phase in FINISHED
+
+
+def going_back(status: RotationStatus) -> bool:
+    """It rolls back."""
+    return status.phase in BACK
+
+
+def reversible(status: RotationStatus) -> bool:
+    """An abort still has an effect."""
+    return not finished(status) and not going_back(status) and status.phase != Phase.DELETE
+
+
+def wanted(status: RotationStatus) -> Verdict:
+    """What a pod must prove now."""
+    return Verdict.OLD if going_back(status) or status.phase == Phase.ROLLED_BACK else Verdict.NEW
+
+
+def swap(status: RotationStatus) -> str:
+    """``orders_a -> orders_b``; empty before both are known."""
+    return f"{status.old_id} → {status.new_id}" if status.old_id and status.new_id else ""
+
+
+def obstacles(status: RotationStatus) -> tuple[Blocker, ...]:
+    """Everything that is waited for; a pause comes first, and hides nothing."""
+    paused = (status.paused,) if status.paused else ()
+    return (*paused, *(blocker for blocker in status.blockers if blocker != status.paused))
+
+
+def headline(record: RotationRecord) -> str:
+    """One sentence: where it stands."""
+    return f"{record.key.name} {_standing(record.status)}"
+
+
+def _standing(status: RotationStatus) -> str:
+    match status.phase:
+        case "":
+            words = "has not begun: the operator has not seen it yet."
+        case Phase.COMPLETE:
+            words = f"is Complete: every pod proved {status.new_id}, and {status.old_id} is gone."
+        case Phase.ROLLED_BACK:
+            words = f"was rolled back: {_serving(status)}{_because(status)}"
+        case Phase.REFUSED:
+            words = f"was refused before anything was changed{_because(status)}"
+        case phase if status.paused:
+            words = f"is paused in {phase}: both credentials stay valid until a person acts."
+        case phase if going_back(status):
+            words = f"is going back, in {phase}{_because(status)}"
+        case phase:
+            words = f"is in {phase}."
+    return words
+
+
+def _serving(status: RotationStatus) -> str:
+    return f"{status.old_id} serves as before" if status.old_id else "nothing was changed"
+
+
+def _because(status: RotationStatus) -> str:
+    if status.turned_back is None:
+        return "."
+    return f", because: {status.turned_back.message} ({status.turned_back.reason})"
+
+
+def what_to_do(record: RotationRecord) -> str:
+    """What the reader can do now."""
+    status, name = record.status, record.key.name
+    if finished(status):
+        return "Nothing: it is over."
+    if not status.phase:
+        return "Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"
+    if status.paused:
+        way_out = f", or go back: kubectl keyturn abort {name}" if reversible(status) else ""
+        return f"Remove what is named above{way_out}"
+    if status.phase == Phase.DELETE:
+        return "Nothing: it is past the point of no return, and finishes by itself."
+    if going_back(status):
+        return "Nothing: it goes back by itself."
+    follow = f"kubectl keyturn watch {name}"
+    abort = f"kubectl keyturn abort {name}"
+    return f"Nothing, if the above ends by itself; then it goes on.\nFollow: {follow}\nGo back: {abort}"

@@ -1,0 +1,154 @@
+"""``watch``: one rotation as a tree of phases, with per-pod proof and sessions under the present one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from keyturn.api.base import format_duration
+from keyturn.api.kinds import PhaseEntry, PodLine, RotationStatus
+from keyturn.cli.views.spans import ago, span
+from keyturn.cli.views.standing import (
+    AHEAD,
+    BACK,
+    finished,
+    going_back,
+    obstacles,
+    phase_of,
+    swap,
+    wanted,
+)
+from keyturn.core.model import Kind, Phase
+from keyturn.ports import RotationRecord
+
+_DONE, _HERE, _TO_COME, _LEFT = "✓", "▶", "·", "✗"
+_STYLES = {_DONE: "green", _HERE: "bold cyan", _TO_COME: "dim", _LEFT: "red"}
+_SOME = 12  # lines of pods, sessions or blockers before the rest is only counted
+
+
+def rotation_tree(record: RotationRecord, now: datetime) -> RenderableType:
+    """The whole rotation: what is done, where it is and whom it waits for, what is to come."""
+    status = record.status
+    tree = Tree(_title(record, now), guide_style="dim")
+    for mark, phase, took in _rows(status, now):
+        branch = tree.add(Text.assemble((f"{mark} ", _STYLES[mark]), f"{phase:<11}", (took, "dim")))
+        if mark == _HERE:
+            for line in _present(status, now):
+                branch.add(line)
+            if not finished(status):
+                _add_pods(branch, status)
+    if not status.phase:
+        tree.add(Text("waiting for the operator to see this rotation"))
+    if status.phase in {Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED}:
+        tree.add(_ending(status))
+    return tree
+
+
+def _title(record: RotationRecord, now: datetime) -> Text:
+    status = record.status
+    until = status.completed_at or now
+    parts = (f"{record.key.name}", swap(status), phase_of(status), span(until - record.created))
+    return Text("   ".join(part for part in parts if part), style="bold")
+
+
+def _rows(status: RotationStatus, now: datetime) -> Iterator[tuple[str, str, str]]:
+    """Mark, phase, and how long it took. A rollback shows how far it came, then the way back."""
+    entered = _entered(status.history)
+    times = {phase: _took(phase, entered, status, now) for phase in entered}
+    back = going_back(status) or any(phase in entered for phase in BACK)
+    if back:
+        came = [phase for phase in AHEAD if phase in entered]
+        for phase in came:
+            yield (_LEFT if phase is came[-1] else _DONE), phase, times[phase]
+    for phase in BACK if back else AHEAD:
+        mark = _mark(phase, status, entered)
+        yield mark, phase, "" if mark == _TO_COME else times.get(phase, "")
+
+
+def _entered(history: Sequence[PhaseEntry]) -> dict[str, datetime]:
+    """When each phase was entered last: one that was reopened counts anew."""
+    return {entry.phase: entry.at for entry in history}
+
+
+def _mark(phase: Phase, status: RotationStatus, entered: dict[str, datetime]) -> str:
+    if phase == status.phase:
+        return _HERE
+    table = BACK if phase in BACK else AHEAD
+    here = table.index(Phase(status.phase)) if status.phase in table else None
+    if here is None:  # over, or going the other way
+        return _DONE if phase in entered else _TO_COME
+    return _DONE if table.index(phase) < here else _TO_COME
+
+
+def _took(phase: str, entered: dict[str, datetime], status: RotationStatus, now: datetime) -> str:
+    later = [at for at in entered.values() if at > entered[phase]]
+    until = min(later) if later else (status.completed_at or now)
+    return span(until - entered[phase])
+
+
+def _present(status: RotationStatus, now: datetime) -> Iterator[Text]:
+    """What is waited for in the present phase."""
+    if clock := _clock(status):
+        yield Text(clock)
+    drawn = {line.pod for line in status.pod_proofs}  # says itself what it lacks
+    waited = [blocker for blocker in obstacles(status) if blocker.pod not in drawn]
+    for blocker in waited[:_SOME]:
+        who = blocker.pod or blocker.consumer
+        yield Text.assemble((f"{who}: " if who else "", "bold"), blocker.message, (f" ({blocker.reason})", "dim"))
+    yield from _rest(len(waited))
+    for session in status.old_sessions[:_SOME]:
+        whose = session.pod or session.consumer or "unknown"
+        yield Text(f"session under {session.principal} from {session.client} ({whose}) for {ago(session.since, now)}")
+    yield from _rest(len(status.old_sessions))
+
+
+def _clock(status: RotationStatus) -> str:
+    """How much quiet time was seen, of how much."""
+    if status.plan is None:
+        return ""
+    asked: dict[str, timedelta] = {Phase.SOAK: status.plan.verify.soak, Phase.WATCH: status.plan.retire.watch}
+    needed = asked.get(status.phase)
+    if needed is None:
+        return ""
+    return f"quiet for {span(status.clock.observed)} of {format_duration(needed)}"
+
+
+def _add_pods(branch: Tree, status: RotationStatus) -> None:
+    """Pods by consumer, each with its evidence and what it lacks."""
+    reasons = {blocker.pod: blocker.message for blocker in status.blockers if blocker.pod}
+    shown = sorted(status.pod_proofs, key=lambda line: (line.consumer, line.pod))
+    for consumer, lines in groupby(shown[:_SOME], key=lambda line: line.consumer):
+        mine = list(lines)
+        proven = sum(line.proves == wanted(status) for line in mine)
+        twig = branch.add(Text(f"{consumer or 'no known workload'}  {proven}/{len(mine)}"))
+        for line in mine:
+            leaf = twig.add(_pod(line, status))
+            if line.proves != wanted(status) and (lacks := reasons.get(line.pod) or line.why):
+                leaf.add(Text(lacks, style="yellow"))
+    for text in _rest(max(status.pods.total, len(shown)) if shown else 0):
+        branch.add(text)
+
+
+def _pod(line: PodLine, status: RotationStatus) -> Text:
+    mark = _DONE if line.proves == wanted(status) else _TO_COME
+    evidence = " ".join(f"{kind}={line.evidence[kind]}" for kind in Kind if kind in line.evidence)
+    ending = " ending" if line.terminating else ""
+    return Text.assemble((f"{mark} ", _STYLES[mark]), line.pod, (ending, "yellow"), "  ", (evidence, "dim"))
+
+
+def _rest(count: int) -> Iterator[Text]:
+    if count > _SOME:
+        yield Text(f"and {count - _SOME} more", style="dim")
+
+
+def _ending(status: RotationStatus) -> Text:
+    if status.phase == Phase.COMPLETE:
+        return Text(f"{_DONE} Complete: {status.new_id} is proved in every pod, {status.old_id} is gone", style="green")
+    why = f": {status.turned_back.message} ({status.turned_back.reason})" if status.turned_back else ""
+    word = "rolled back" if status.phase == Phase.ROLLED_BACK else "refused, nothing was changed"
+    return Text(f"{_LEFT} {word}{why}", style="red")

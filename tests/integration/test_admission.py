@@ -1,0 +1,272 @@
+"""Bad input, refused by a real API server with the sentence that says what to do. Nothing of it is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from keyturn.api.rules import (
+    ABORT_STAYS,
+    CLOCK_TIME,
+    CRON,
+    DURATION,
+    HOLDS_PASSWORD,
+    HOST,
+    KNOWN_PLACEHOLDERS,
+    NAME,
+    NOT_BLANK,
+    NOT_RESERVED,
+    ONE_BACKEND,
+    OWNER_APART,
+    PLAIN_NAMES,
+    PLAN_NAME,
+    POSITIVE,
+    PROVIDER_FIXED,
+    RECORD_FIXED,
+    ROLE,
+    SECRET_FIXED,
+    SECRET_KEYS,
+    SOMEBODY_TO_PROVE,
+    TIME_ZONE,
+    TRAILING_STAR,
+    TWO_SLOTS,
+    WINDOW_NOT_EMPTY,
+)
+from keyturn_dev.cluster.api import ensure_cluster
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+Manifest = dict[str, Any]
+GOOD_KEYS = {"DATABASE_URL": "postgresql://{username}:{password}@{host}:{port}/{database}?sslmode=require"}
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A namespace of our own at a real API server."""
+
+    kubectl: str
+    kubeconfig: str
+    namespace: str
+
+    def run(self, *arguments: str, manifest: Manifest | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.kubectl, *arguments],
+            input=json.dumps(manifest) if manifest else None,
+            env=os.environ | {"KUBECONFIG": self.kubeconfig},
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+
+    def offer(self, manifest: Manifest) -> subprocess.CompletedProcess[str]:
+        """What the API server says, without storing it."""
+        return self.run("create", "--dry-run=server", "-n", self.namespace, "-f", "-", manifest=manifest)
+
+    def store(self, manifest: Manifest) -> subprocess.CompletedProcess[str]:
+        return self.run("apply", "-n", self.namespace, "-f", "-", manifest=manifest)
+
+
+@pytest.fixture(scope="module")
+def admission() -> Iterator[Admission]:
+    cluster = ensure_cluster()
+    at = Admission(str(cluster.kubectl), str(cluster.kubeconfig), f"admission-{uuid4().hex[:8]}")
+    applied = at.run("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    assert applied.returncode == 0, applied.stderr
+    waited = at.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    assert waited.returncode == 0, waited.stderr
+    assert at.run("create", "namespace", at.namespace).returncode == 0
+    yield at
+    at.run("delete", "namespace", at.namespace, "--wait=false")
+
+
+def plan() -> Manifest:
+    return {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": "RotationPlan",
+        "metadata": {"name": "orders-db"},
+        "spec": {
+            "providerRef": {"name": "shop-postgres"},
+            "postgres": {"owner": "orders_owner", "slots": ["orders_a", "orders_b"]},
+            "secret": {"name": "orders-db", "keys": GOOD_KEYS},
+            "schedule": {
+                "cron": "0 3 * * MON-FRI",
+                "timeZone": "Europe/Berlin",
+                "maxAge": "30d",
+                "window": [{"days": ["Mon", "Tue"], "start": "22:00", "end": "04:00"}],
+            },
+            "consumers": {"list": [{"name": "orders-api"}, {"name": "orders-worker", "reload": "PerConnection"}]},
+        },
+    }
+
+
+def rotation() -> Manifest:
+    return {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": "Rotation",
+        "metadata": {"name": "orders-db-1"},
+        "spec": {"planRef": {"name": "orders-db"}, "requestedBy": "ann"},
+    }
+
+
+def provider(kind: str = "CredentialProvider") -> Manifest:
+    return {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "shop-postgres"},
+        "spec": {
+            "postgres": {
+                "adminSecretRef": {"name": "postgres-rotator"},
+                "endpoints": [{"host": "postgres.shop.svc"}],
+                "database": "shop",
+            },
+            "allow": {"owners": ["orders_owner"], "slots": ["orders_*"]},
+        },
+    }
+
+
+def changed(make: Callable[[], Manifest], path: str, value: object) -> Manifest:
+    """The good manifest with one thing wrong; a value of None removes it."""
+    manifest = deepcopy(make())
+    *way, last = path.split("/")
+    here: Any = manifest
+    for step in way:
+        here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
+    key: Any = int(last) if isinstance(here, list) else last
+    if value is None:
+        del here[key]
+    else:
+        here[key] = value
+    return manifest
+
+
+PLAN, PROVIDER = plan, provider
+REFUSED = [
+    (PLAN, "spec/postgres", None, ONE_BACKEND.message),
+    (PLAN, "spec/postgres/slots", ["orders_a", "orders_a"], TWO_SLOTS.message),
+    (PLAN, "spec/postgres/slots", ["orders_owner", "orders_b"], OWNER_APART.message),
+    (PLAN, "spec/postgres/slots", ["orders_a"], "should have at least 2 items"),
+    (PLAN, "spec/postgres/slots", ["pg_orders", "orders_b"], NOT_RESERVED.message),
+    (PLAN, "spec/postgres/slots", ["PG_orders", "orders_b"], NOT_RESERVED.message),
+    (PLAN, "spec/postgres/slots", ["ü" * 32, "orders_b"], ROLE.message),
+    (PLAN, "spec/postgres/slots", ["o" * 64, "orders_b"], "may not be more than 63"),
+    (PLAN, "spec/postgres/owner", " orders", ROLE.message),
+    (PLAN, "spec/secret/keys", {"URL": "postgresql://{username}@{host}"}, HOLDS_PASSWORD.message),
+    (PLAN, "spec/secret/keys", {"URL": "{user}:{password}"}, KNOWN_PLACEHOLDERS.message),
+    (PLAN, "spec/secret/keys", GOOD_KEYS | {"OTHER": "   "}, NOT_BLANK.message),
+    (PLAN, "spec/secret/keys", GOOD_KEYS | {"OTHER": ""}, "should be at least 1 chars long"),
+    (PLAN, "spec/secret/keys", {}, "should have at least 1 properties"),
+    (PLAN, "spec/secret/keys", {"a b": "{password}"}, SECRET_KEYS.message),
+    (PLAN, "spec/secret/name", "Orders", NAME.message),
+    (PLAN, "spec/verify/soak", "10", DURATION.message),
+    (PLAN, "spec/verify/soak", "-5m", DURATION.message),
+    (PLAN, "spec/verify/proofDeadline", "0s", POSITIVE.message),
+    (PLAN, "spec/rollout/progressDeadline", "0m", POSITIVE.message),
+    (PLAN, "spec/rollout/maxParallel", 0, "should be greater than or equal to 1"),
+    (PLAN, "spec/retire/watch", "two hours", DURATION.message),
+    (PLAN, "spec/schedule/maxAge", "0d", POSITIVE.message),
+    (PLAN, "spec/schedule/cron", "0 3 * *", CRON.message),
+    (PLAN, "spec/schedule/cron", "0 0 3 * * 1", CRON.message),
+    (PLAN, "spec/schedule/cron", "every monday", CRON.message),
+    (PLAN, "spec/schedule/timeZone", "Berlin Time", TIME_ZONE.message),
+    (PLAN, "spec/schedule/timeZone", "../etc/passwd", TIME_ZONE.message),
+    (PLAN, "spec/schedule/window/0/end", "22:00", WINDOW_NOT_EMPTY.message),
+    (PLAN, "spec/schedule/window/0/start", "24:00", CLOCK_TIME.message),
+    (PLAN, "spec/schedule/window/0/days", ["Mon", "Mon"], "Duplicate value"),
+    (PLAN, "spec/schedule/window/0/days", ["Monday"], "supported values"),
+    (PLAN, "spec/consumers/list", [{"name": "orders-api"}, {"name": "orders-api"}], "Duplicate value"),
+    (PLAN, "spec/consumers/list", [{"kind": "Pod", "name": "x"}], "supported values"),
+    (PLAN, "spec/consumers", {"discover": "None"}, SOMEBODY_TO_PROVE.message),
+    (PLAN, "spec/verify/require", [], "should have at least 1 items"),
+    (PLAN, "spec/providerRef/name", "", "should be at least 1 chars long"),
+    (PLAN, "spec/secret", None, "Required value"),
+    (PLAN, "metadata/name", "p" * 64, PLAN_NAME.message),
+    (PROVIDER, "spec/postgres", None, ONE_BACKEND.message),
+    (PROVIDER, "spec/postgres/endpoints", [], "should have at least 1 items"),
+    (PROVIDER, "spec/postgres/endpoints", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
+    (PROVIDER, "spec/postgres/endpoints/0/host", "postgresql://db", HOST.message),
+    (PROVIDER, "spec/postgres/endpoints/0/port", 70000, "should be less than or equal to 65535"),
+    (PROVIDER, "spec/allow/slots", ["*_orders"], TRAILING_STAR.message),
+    (PROVIDER, "spec/allow/owners", ["orders_*"], PLAIN_NAMES.message),
+    (rotation, "spec/mode", "Reckless", "supported values"),
+    (rotation, "spec/planRef", None, "Required value"),
+]
+
+
+@pytest.mark.parametrize(("make", "path", "value", "sentence"), REFUSED)
+def test_bad_input_is_refused_with_its_sentence(
+    admission: Admission, make: Callable[[], Manifest], path: str, value: object, sentence: str
+) -> None:
+    answer = admission.offer(changed(make, path, value))
+    assert answer.returncode != 0
+    assert sentence in answer.stderr
+
+
+ACCEPTED = [
+    plan(),
+    rotation(),
+    provider(),
+    changed(lambda: provider("ClusterCredentialProvider"), "spec/namespaceSelector", {"matchLabels": {"team": "shop"}}),
+    changed(plan, "spec/schedule", {"cron": "*/15 0-6,22 L JAN-MAR 5#2"}),
+    changed(plan, "spec/secret/keys", {"config.json": '{"user": "{username}", "password": "{password}", "x": {}}'}),
+    changed(plan, "spec/retire/watch", "0s"),
+    changed(plan, "spec/verify/soak", "1h30m"),
+    changed(plan, "spec/schedule/timeZone", "America/Argentina/Buenos_Aires"),
+]
+
+
+@pytest.mark.parametrize("manifest", ACCEPTED)
+def test_good_input_is_accepted(admission: Admission, manifest: Manifest) -> None:
+    answer = admission.offer(manifest)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_cluster_provider_must_say_for_which_namespaces(admission: Admission) -> None:
+    assert "namespaceSelector" in admission.offer(provider("ClusterCredentialProvider")).stderr
+
+
+def test_what_is_left_out_is_filled_in(admission: Admission) -> None:
+    bare = changed(plan, "spec/schedule", None)
+    made = admission.run(
+        "create", "--dry-run=server", "-o", "json", "-n", admission.namespace, "-f", "-", manifest=bare
+    )
+    spec = json.loads(made.stdout)["spec"]
+    assert spec["verify"] == {"require": ["Session", "Process"], "soak": "10m", "proofDeadline": "10m"}
+    assert spec["schedule"] == {"timeZone": "UTC"}
+    assert spec["providerRef"]["kind"] == "CredentialProvider"
+    assert spec["historyLimit"] == 10
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("spec/providerRef/name", "other", PROVIDER_FIXED.message),
+        ("spec/secret/name", "other", SECRET_FIXED.message),
+    ],
+)
+def test_what_a_plan_stands_on_cannot_be_exchanged(admission: Admission, path: str, value: str, sentence: str) -> None:
+    assert admission.store(plan()).returncode == 0
+    assert sentence in admission.store(changed(plan, path, value)).stderr
+
+
+def test_a_rotation_is_a_record_of_which_only_abort_may_change_and_only_once(admission: Admission) -> None:
+    assert admission.store(rotation()).returncode == 0
+    for path, value in (
+        ("spec/planRef/name", "other"),
+        ("spec/requestedBy", "bob"),
+        ("spec/requestedBy", None),
+        ("spec/reason", "other"),
+    ):
+        assert RECORD_FIXED.message in admission.store(changed(rotation, path, value)).stderr
+    assert admission.store(changed(rotation, "spec/abort", True)).returncode == 0
+    assert ABORT_STAYS.message in admission.store(changed(rotation, "spec/abort", False)).stderr

@@ -1,0 +1,178 @@
+"""What people see, at 80 columns, kept in tests/golden/cli."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from rich.console import RenderableType
+
+from keyturn.api.kinds import Blocker, SessionLine
+from keyturn.cli.views.plain import NARROW, plain
+from keyturn.cli.views.plans import plan_list, plan_page
+from keyturn.cli.views.reasons import plan_reasons, rotation_reasons
+from keyturn.cli.views.spans import ahead, span
+from keyturn.cli.views.tree import rotation_tree
+from keyturn.ports import RotationRecord
+from support.golden import assert_golden
+from support.seen import NOW, before, condition, history, plan, pod, rotation
+
+FORWARD = ("Preflight", "Create", "Stage", "Roll", "Verify")
+PODS = [
+    pod("orders-cache-7c9d4f6b8-lm2qz", "orders-cache", "Old", "its connection is older", Session="Old", Process="New"),
+    pod("orders-api-6d5f9c7b4-2xkzt", "orders-api", "None", "no session yet", Session="None", Process="New"),
+    pod("orders-api-6d5f9c7b4-9wq8r", "orders-api", Session="New", Process="New"),
+    pod("orders-worker-5b8f7d9c6-p4t6v", "orders-worker", Session="New", Mounted="New"),
+]
+SESSION = SessionLine(
+    principal="orders_a",
+    client="10.88.0.12",
+    consumer="Deployment/orders-cache",
+    pod="orders-cache-7c9d4f6b8-lm2qz",
+    since=before(hours=5),
+)
+BLOCKERS = [
+    Blocker(reason="PodsUnproven", message="2 of 4 pods prove the new credential"),
+    Blocker(
+        reason="PodUnproven",
+        message="its connection is older than the new credential; it is restarted",
+        pod="orders-cache-7c9d4f6b8-lm2qz",
+        consumer="Deployment/orders-cache",
+    ),
+]
+
+
+def verifying(**status: object) -> RotationRecord:
+    fields: dict[str, object] = {
+        "phase": "Verify",
+        "entered_at": before(seconds=10),
+        "history": history(*FORWARD),
+        "pods": {"total": 4, "proven": 2},
+        "proven": "2/4",
+        "pod_proofs": PODS,
+        "old_sessions": [SESSION],
+        "blocked_by": "PodsUnproven",
+        "blockers": BLOCKERS,
+    }
+    return rotation(**(fields | status))
+
+
+def soaking() -> RotationRecord:
+    return rotation(
+        phase="Soak",
+        entered_at=before(seconds=10),
+        history=history(*FORWARD, "Soak"),
+        clock={"observed": timedelta(seconds=9), "last": NOW},
+        pods={"total": 4, "proven": 4},
+        proven="4/4",
+        blockers=[Blocker(reason="Soaking", message="the old credential must stay unused for 30s")],
+    )
+
+
+def rolled_back() -> RotationRecord:
+    return rotation(
+        phase="RolledBack",
+        history=history(*FORWARD, "Enable", "Restore", "Unroll", "Confirm", "Discard", "RolledBack"),
+        completed_at=before(seconds=10),
+        turned_back={"reason": "ProgressDeadlineExceeded", "message": "Deployment/orders-api does not become ready"},
+    )
+
+
+def going_back() -> RotationRecord:
+    return rotation(
+        phase="Unroll",
+        entered_at=before(seconds=10),
+        history=history("Preflight", "Create", "Stage", "Roll", "Enable", "Restore", "Unroll"),
+        turned_back={"reason": "Aborted", "message": "aborted on request; the old credential serves again"},
+        blockers=[Blocker(reason="RolloutInProgress", message="waiting for the rollout of Deployment/orders-api")],
+    )
+
+
+def paused() -> RotationRecord:
+    words = {
+        "reason": "SecretContested",
+        "message": "argocd keeps writing the Secret; both credentials stay valid. Stop it from managing these keys, "
+        "then abort",
+    }
+    return verifying(paused=words, blockers=[Blocker.model_validate(words)], old_sessions=[])
+
+
+def complete() -> RotationRecord:
+    phases = (*FORWARD, "Soak", "Approve", "Disable", "Watch", "Delete", "Complete")
+    return rotation(phase="Complete", history=history(*phases), completed_at=before(seconds=10), proven="4/4")
+
+
+def reopened() -> RotationRecord:
+    phases = (*FORWARD, "Soak", "Approve", "Disable", "Verify")
+    return verifying(history=history(*phases), reopened=True, old_sessions=[])
+
+
+READY = [condition("Ready", "True", "Adopted", "orders_a serves; nothing is under way")]
+BLOCKED = [
+    condition("Ready", "False", "HostNotAllowed", "endpoint db2 is not a host of the admin Secret; remove it"),
+    condition("Stalled", "True", "HostNotAllowed", "endpoint db2 is not a host of the admin Secret; remove it"),
+]
+NEXT = NOW + timedelta(days=1, hours=3)
+
+VIEWS = {
+    "status-list": lambda: plan_list(
+        [
+            plan(conditions=READY, last_rotation_phase="Complete", next_rotation_time=NEXT),
+            plan("billing-database-production", conditions=BLOCKED, current_id=""),
+            plan("old", suspend=True, conditions=READY),
+        ],
+        NOW,
+    ),
+    "status-everywhere": lambda: plan_list([plan(conditions=READY)], NOW, everywhere=True),
+    "status-none": lambda: plan_list([], NOW),
+    "status-plan": lambda: plan_page(plan(conditions=READY, next_rotation_time=NEXT), [verifying(), complete()], NOW),
+    "why-verify": lambda: rotation_reasons(verifying(), NOW),
+    "why-soak": lambda: rotation_reasons(soaking(), NOW),
+    "why-paused": lambda: rotation_reasons(paused(), NOW),
+    "why-going-back": lambda: rotation_reasons(going_back(), NOW),
+    "why-rolled-back": lambda: rotation_reasons(rolled_back(), NOW),
+    "why-complete": lambda: rotation_reasons(complete(), NOW),
+    "why-not-begun": lambda: rotation_reasons(rotation(phase="", old_id="", new_id=""), NOW),
+    "why-plan-ready": lambda: plan_reasons(plan(conditions=READY), complete(), NOW),
+    "why-plan-blocked": lambda: plan_reasons(plan(conditions=BLOCKED), None, NOW),
+    "why-plan-unseen": lambda: plan_reasons(plan(), None, NOW),
+    "watch-verify": lambda: rotation_tree(verifying(), NOW),
+    "watch-soak": lambda: rotation_tree(soaking(), NOW),
+    "watch-going-back": lambda: rotation_tree(going_back(), NOW),
+    "watch-rolled-back": lambda: rotation_tree(rolled_back(), NOW),
+    "watch-complete": lambda: rotation_tree(complete(), NOW),
+    "watch-reopened": lambda: rotation_tree(reopened(), NOW),
+    "watch-not-begun": lambda: rotation_tree(rotation(phase="", old_id="", new_id=""), NOW),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_reads_as_it_was_reviewed_and_fits_eighty_columns(name: str) -> None:
+    view: RenderableType = VIEWS[name]()
+    text = plain(view)
+    assert max(len(line) for line in text.splitlines()) <= NARROW
+    assert_golden(f"cli/{name}.txt", text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "0s"), (0, "0s"), (119, "119s"), (134, "2m14s"), (180, "3m"), (11520, "3h12m"), (446400, "5d4h")],
+)
+def test_a_span_reads_like_kubectls_ages(seconds: int, words: str) -> None:
+    assert span(timedelta(seconds=seconds)) == words
+
+
+def test_a_moment_that_has_passed_is_due_and_none_means_on_request() -> None:
+    assert ahead(before(minutes=1), NOW).endswith("(due)")
+    assert ahead(None, NOW) == "only on request"
+
+
+def test_fifty_unproven_pods_are_counted_and_not_all_drawn() -> None:
+    many = [pod(f"orders-api-{i:02}", "orders-api", "None") for i in range(50)]
+    text = plain(rotation_tree(verifying(pod_proofs=many, pods={"total": 200, "proven": 0}), NOW))
+    assert "and 188 more" in text
+    assert len(text.splitlines()) < 40
+
+
+def test_a_phase_of_a_newer_version_is_shown_as_it_is() -> None:
+    assert "Quarantine" in plain(rotation_tree(rotation(phase="Quarantine"), NOW))
