@@ -175,6 +175,7 @@ def plan_of(found: Json) -> PlanRecord:
         invalid = Problem(
             STATUS_UNREADABLE, f"A newer Keyturn wrote this plan's status: {broken_status}. Run that version again."
         )
+    deleted = text(found, "metadata", "deletionTimestamp")
     return PlanRecord(
         key=_key(found),
         uid=text(found, "metadata", "uid"),
@@ -182,7 +183,8 @@ def plan_of(found: Json) -> PlanRecord:
         resource_version=text(found, "metadata", "resourceVersion"),
         spec=spec or _UNPARSED,
         status=status or PlanStatus(),
-        deleting=bool(text(found, "metadata", "deletionTimestamp")),
+        deleting=bool(deleted),
+        deleted_at=moment(deleted) if deleted else None,
         finalizers=tuple(str(name) for name in at(found, "metadata", "finalizers") or ()),
         annotations=strings(found, "metadata", "annotations"),
         invalid=invalid,

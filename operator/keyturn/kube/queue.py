@@ -68,7 +68,9 @@ class WorkQueue(Generic[K]):
         self._stopping = False
         workers = [asyncio.create_task(self._worker(work)) for _ in range(self._concurrency)]
         try:
-            await asyncio.gather(*workers)
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)  # does not cancel them
+            for worker in done:
+                worker.result()
         finally:
             self._stopping = True
             busy = set(self._running.values())

@@ -1,0 +1,45 @@
+"""Which plans an event wakes. Remembers only which provider each plan names: rebuilt by watching, lost without harm.
+
+Pure; it knows no framework and no API server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keyturn.core.model import ObjectKey
+from keyturn.kube.raw import Json, text
+
+Wake = Callable[[ObjectKey], None]
+_CLUSTER_KIND = "ClusterCredentialProvider"
+
+
+class Wakeups:
+    """Turns events about our kinds into ``wake(plan)``. A deleted object wakes too: its plan has to notice."""
+
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self._provider_of: dict[ObjectKey, tuple[str, ObjectKey]] = {}
+
+    def plan(self, found: Json, *, gone: bool) -> None:
+        """Something happened to a RotationPlan."""
+        key = ObjectKey(text(found, "metadata", "namespace"), text(found, "metadata", "name"))
+        if gone:
+            self._provider_of.pop(key, None)
+        else:
+            kind = text(found, "spec", "providerRef", "kind") or "CredentialProvider"
+            namespace = "" if kind == _CLUSTER_KIND else key.namespace
+            self._provider_of[key] = (kind, ObjectKey(namespace, text(found, "spec", "providerRef", "name")))
+        self._wake(key)
+
+    def rotation(self, found: Json) -> None:
+        """Something happened to a Rotation: its plan is woken."""
+        plan = text(found, "spec", "planRef", "name")
+        if plan:
+            self._wake(ObjectKey(text(found, "metadata", "namespace"), plan))
+
+    def provider(self, kind: str, found: Json) -> None:
+        """Something happened to a provider: every plan that names it is woken."""
+        about = (kind, ObjectKey(text(found, "metadata", "namespace"), text(found, "metadata", "name")))
+        for key in [plan for plan, named in self._provider_of.items() if named == about]:
+            self._wake(key)

@@ -1,0 +1,1 @@
+"""Those who are told what happened: metrics and the log. They never fail and never decide."""
