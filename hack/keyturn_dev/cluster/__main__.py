@@ -26,7 +26,8 @@ def up(
     """Bring the cluster up; repeating it changes nothing."""
     cluster = api.ensure_cluster(name, driver)
     say(f"cluster: {name} is ready ({cluster.driver}). To use it in this shell:")
-    say('  eval "$(hack/cluster env)"')
+    which = "" if name == DEFAULT_NAME else f" --name {shlex.quote(name)}"
+    say(f'  eval "$(hack/cluster env{which})"')
 
 
 @app.command()

@@ -11,7 +11,7 @@ from keyturn_dev.cluster.shell import Trouble
 
 PROJECT = Path(__file__).resolve().parents[3]
 TAG = "dev"
-_LAYOUT = "1"  # raise it when the way contexts are laid out changes: then everything is built anew
+_LAYOUT = "2"  # raise it when the way contexts are laid out changes: then everything is built anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Image:
     """One image. Paths are relative to the project.
 
     `sources` maps a name in the build context to what is copied there. `packages` are `uv export` options that choose
-    locked Python packages, laid out in `site/`; `project` adds the project's own wheel to them.
+    locked Python packages, laid out in `site/`; `project` lays the project's own wheel out in `project/`.
     """
 
     name: str
