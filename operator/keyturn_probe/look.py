@@ -93,8 +93,9 @@ class Look:
         """Has anything started that may be the app? Not the pause process, not ourselves, no init container."""
         containers = {watch.container for watch in watches}
         return any(
-            process.container in containers or (not process.container and process.pid != "1")
+            process.container in containers if process.container and containers else process.pid != "1"
             for process in self.processes
+            if process.container != OURS
         )
 
     def _variable(self, process: Process, watch: Watch) -> Iterator[Finding]:
