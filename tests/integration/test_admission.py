@@ -268,5 +268,6 @@ def test_a_rotation_is_a_record_of_which_only_abort_may_change_and_only_once(adm
         ("spec/reason", "other"),
     ):
         assert RECORD_FIXED.message in admission.store(changed(rotation, path, value)).stderr
-    assert admission.store(changed(rotation, "spec/abort", True)).returncode == 0
-    assert ABORT_STAYS.message in admission.store(changed(rotation, "spec/abort", False)).stderr
+    aborted, taken_back = (changed(rotation, path="spec/abort", value=abort) for abort in (True, False))
+    assert admission.store(aborted).returncode == 0
+    assert ABORT_STAYS.message in admission.store(taken_back).stderr

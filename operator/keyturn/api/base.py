@@ -71,7 +71,16 @@ PositiveDuration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema(_DURATION_SCHEMA | ruled(rules.DURATION, rules.POSITIVE)),
 ]
+
+
+def _format_whole_time(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 Time = Annotated[datetime, PlainSerializer(_format_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+WholeTime = Annotated[  # short enough for a column of kubectl get, whose own date columns cannot show the future
+    datetime, PlainSerializer(_format_whole_time), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 Name = Annotated[
     str,
     Field(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from keyturn.api import rules
-from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time
+from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
 from keyturn.api.rules import distinct, keyed, ruled
 
 Role = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(rules.ROLE, rules.NOT_RESERVED))]
@@ -199,6 +199,6 @@ class PlanStatus(Model):
     last_rotation_phase: str = Field(default="", description="Its phase.")
     last_rotation_time: Time | None = Field(default=None, description="When it ended.")
     adopted_at: Time | None = Field(default=None, description="When the current credential was taken over.")
-    next_rotation_time: Time | None = Field(default=None, description="When the schedule rotates next.")
+    next_rotation_time: WholeTime | None = Field(default=None, description="When the schedule rotates next.")
     ran: list[str] = Field(default_factory=list[str], description="Names of Rotations that ran; they never run again.")
     system_id: str = Field(default="", description="The backend's own identifier, as first seen.")

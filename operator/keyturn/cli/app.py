@@ -18,6 +18,7 @@ from keyturn.cli.terminal import (
     WallClock,
     run,
     screen,
+    show,
     target,
 )
 from keyturn.cli.watch import follow, rotation_named, succeeded
@@ -46,7 +47,7 @@ def status_verb(
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
-            screen().print(await status(session, WallClock(), plan, everywhere=everywhere))
+            show(await status(session, WallClock(), plan, everywhere=everywhere))
         return 0
 
     run(verb())
@@ -63,7 +64,7 @@ def why_verb(
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
-            screen().print(await why(session, WallClock(), name))
+            show(await why(session, WallClock(), name))
         return 0
 
     run(verb())

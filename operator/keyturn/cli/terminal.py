@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from keyturn.cli.session import Target
+from keyturn.cli.views.plain import plain
 from keyturn.ports import Denied, KeyturnError, OutcomeUnknown, Unavailable
 
 ASKED_WRONG = 1  # no such object, or the answer is no
@@ -52,6 +53,15 @@ def screen() -> Console:
     """Standard output; 80 columns and no colour when it is not a terminal."""
     console = Console(highlight=False, emoji=False)
     return console if console.is_terminal else Console(highlight=False, emoji=False, width=80, no_color=True)
+
+
+def show(view: RenderableType) -> None:
+    """Print a view: in colour on a terminal, as plain text anywhere else."""
+    console = screen()
+    if console.is_terminal:
+        console.print(view)
+    else:
+        typer.echo(plain(view), nl=False)
 
 
 def explained(error: KeyturnError) -> str:

@@ -15,35 +15,39 @@ START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = START + timedelta(minutes=5)
 
 
-def ready(status: bool | None, known: list[Condition], now: datetime, message: str = "") -> list[Condition]:
+State = bool | None
+YES, NO, UNKNOWN = True, False, None
+
+
+def ready(status: State, known: list[Condition], now: datetime, message: str = "") -> list[Condition]:
     return set_condition(known, ConditionType.READY, status, "Because", message, 3, now)
 
 
 def test_a_first_condition_begins_now() -> None:
-    (made,) = ready(True, [], START)
+    (made,) = ready(YES, [], START)
     assert (made.status, made.last_transition_time, made.observed_generation) == ("True", START, 3)
 
 
 def test_the_same_status_keeps_its_time_and_takes_the_new_words() -> None:
-    (made,) = ready(True, ready(True, [], START, "old words"), LATER, "new words")
+    (made,) = ready(YES, ready(YES, [], START, "old words"), LATER, "new words")
     assert (made.last_transition_time, made.message) == (START, "new words")
 
 
 def test_another_status_begins_anew() -> None:
-    (made,) = ready(None, ready(True, [], START), LATER)
+    (made,) = ready(UNKNOWN, ready(YES, [], START), LATER)
     assert (made.status, made.last_transition_time) == ("Unknown", LATER)
 
 
 def test_others_keep_their_place_and_the_given_list_is_left_alone() -> None:
-    known = set_condition(ready(True, [], START), ConditionType.STALLED, False, "Moving", "", 1, START)
-    made = ready(False, known, LATER)
+    known = set_condition(ready(YES, [], START), ConditionType.STALLED, NO, "Moving", "", 1, START)
+    made = ready(NO, known, LATER)
     assert [one.type for one in made] == ["Ready", "Stalled"]
     assert known[0].status == "True"
 
 
 def test_saying_the_same_again_is_the_same() -> None:
-    known = ready(True, [], START, "words")
-    assert ready(True, known, LATER, "words") == known
+    known = ready(YES, [], START, "words")
+    assert ready(YES, known, LATER, "words") == known
 
 
 def test_a_condition_that_was_never_set_is_none() -> None:
