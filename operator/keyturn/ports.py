@@ -129,7 +129,7 @@ class Provider(Protocol):
         ...
 
     async def same_system(self, current: Credential) -> Sameness:
-        """Is the declared target the system that ``current`` opens through the consumers' endpoints? Proved live."""
+        """Is the target the system that ``current`` opens through the consumers' endpoints? Proved live."""
         ...
 
     async def inventory(self) -> tuple[Principal, ...]:
@@ -157,7 +157,7 @@ class Provider(Protocol):
         ...
 
     async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
-        """Sessions of these principals right now, with a positive control: a labelled session of ``control`` must show."""
+        """Sessions right now, with a positive control: a labelled session of ``control`` must show."""
         ...
 
     async def disable(self, op: Op, id_: str) -> None:
@@ -177,7 +177,7 @@ class Provider(Protocol):
         ...
 
     async def delete(self, op: Op, id_: str) -> None:
-        """Irreversible. Refuses (Denied) unless disabled and without sessions, checked again at the moment of the call."""
+        """Irreversible. Denied unless disabled and without sessions, asked again at the moment of the call."""
         ...
 
     async def close(self) -> None:

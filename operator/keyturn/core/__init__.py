@@ -1,0 +1,1 @@
+"""The pure heart: values in, values out. Nothing here touches the world."""

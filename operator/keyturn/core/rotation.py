@@ -272,7 +272,7 @@ def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation
     if seen.secret.holds is Verdict.OTHER or rotation.repaired_from == writer:
         problem = Problem(
             "SecretContested",
-            f"{writer} keeps writing the Secret; both credentials stay valid. Stop it from managing these keys, then abort",
+            f"{writer} keeps writing the Secret; both credentials stay valid. Stop it from doing so, then abort",
         )
         if rotation.phase in OLD_IS_OFF:  # what the writer put there must be able to log in
             return Decision(replace(_to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), lost)

@@ -23,6 +23,8 @@ from keyturn.core.sealed import Sealed, require_suitable
 from keyturn.ports import Cluster, Credential, Escrow, Misconfigured, Probes
 from keyturn.reconciler.observe import Scene, Sight
 
+BackendEffect = EnsureCredential | DisableCredential | EnableCredential | EndSessions | DeleteCredential
+
 
 class Actor:
     """The hands. Errors are the ports' own and end this tick; the next look decides again."""
@@ -32,34 +34,41 @@ class Actor:
 
     async def carry_out(self, effect: Effect, scene: Scene, sight: Sight) -> None:
         """Raises the ports' errors; an unknown outcome is read back by the next look."""
-        escrow = sight.escrow
-        if escrow is None:
+        if sight.escrow is None:
             return
-        provider = scene.provider
         match effect:
             case EscrowCredential():
-                await self._escrow(scene, sight, escrow)
+                await self._escrow(scene, sight, sight.escrow)
+            case WriteSecret(side):
+                await self._write_secret(scene, sight, sight.escrow, side)
+            case RestartConsumer() | RefreshMounts():
+                await self._move_consumers(effect, scene, sight)
+            case _:
+                await self._change_backend(effect, scene, sight.escrow)
+
+    async def _move_consumers(self, effect: RestartConsumer | RefreshMounts, scene: Scene, sight: Sight) -> None:
+        if isinstance(effect, RestartConsumer):
+            workload = (sight.workloads or {}).get(effect.ref)
+            if workload is not None:
+                await self._cluster.restart(workload, scene.plan.key, effect.generation)
+            return
+        for pod in sight.pods:
+            if str(pod.consumer) in effect.consumers and not pod.terminating:
+                await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
+
+    async def _change_backend(self, effect: BackendEffect, scene: Scene, escrow: Escrow) -> None:
+        provider, id_ = scene.provider, _id(scene, effect.side)
+        match effect:
             case EnsureCredential(side):
                 await self._ensure(scene, side)
-            case WriteSecret(side):
-                await self._write_secret(scene, sight, escrow, side)
-            case RestartConsumer(ref, generation):
-                workload = (sight.workloads or {}).get(ref)
-                if workload is not None:
-                    await self._cluster.restart(workload, scene.plan.key, generation)
-            case RefreshMounts(consumers):
-                for pod in sight.pods:
-                    if str(pod.consumer) in consumers and not pod.terminating:
-                        await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
-            case DisableCredential(side):
-                await provider.disable(self._op(scene, "disable"), _id(scene, side))
-            case EnableCredential(side):
-                credential = Credential(_id(scene, side), escrow.values[_id(scene, side)])
-                await provider.enable(self._op(scene, "enable"), credential)
-            case EndSessions(side):
-                await provider.end_sessions(self._op(scene, "end-sessions"), _id(scene, side))
-            case DeleteCredential(side):
-                await provider.delete(self._op(scene, "delete"), _id(scene, side))
+            case DisableCredential():
+                await provider.disable(self._op(scene, "disable"), id_)
+            case EnableCredential():
+                await provider.enable(self._op(scene, "enable"), Credential(id_, escrow.values[id_]))
+            case EndSessions():
+                await provider.end_sessions(self._op(scene, "end-sessions"), id_)
+            case DeleteCredential():
+                await provider.delete(self._op(scene, "delete"), id_)
             case _:
                 assert_never(effect)
 

@@ -140,15 +140,12 @@ async def shared(cluster: Cluster, plan: PlanRecord) -> list[Problem]:
 
 def consumer_problems(spec: RotationPlanSpec, workloads: Sequence[WorkloadRecord], namespace: str) -> list[Problem]:
     """Consumers must be there, settled and healthy, and able to roll without losing their last pod."""
-    found: list[Problem] = []
     known = {w.ref for w in workloads}
-    for wish in spec.consumers.listed:
-        if ConsumerRef(wish.kind, namespace, wish.name) not in known:
-            found.append(
-                Problem(
-                    "ConsumerMissing", f"{wish.kind}/{wish.name} does not exist; correct consumers.list or create it"
-                )
-            )
+    found = [
+        Problem("ConsumerMissing", f"{wish.kind}/{wish.name} does not exist; correct consumers.list or create it")
+        for wish in spec.consumers.listed
+        if ConsumerRef(wish.kind, namespace, wish.name) not in known
+    ]
     if not workloads:
         found.append(
             Problem(
@@ -192,7 +189,7 @@ def strangers(inventory: Sequence[Principal]) -> list[Problem]:
     return [
         Problem(
             "StrangerInInventory",
-            f"role {p.id} can reach the data of this plan's owner and nobody declared it; remove it, or list it in the plan",
+            f"role {p.id} can reach the data of this plan's owner and nobody declared it; remove it, or declare it",
         )
         for p in inventory
         if p.stranger
@@ -217,7 +214,7 @@ def silent_probes(pods: Sequence[PodRecord], testimonies: Mapping[str, Testimony
     return [
         Problem(
             "ProbeSilent",
-            f'pod {p.name}: {testimonies[p.uid].silent}; label its pod template keyturn.dev/inject: "true" and roll it out',
+            f"pod {p.name}: {testimonies[p.uid].silent}; label its template keyturn.dev/inject and roll it out",
         )
         for p in pods
         if p.uid in testimonies and testimonies[p.uid].silent and not p.terminating and p.phase == "Running"

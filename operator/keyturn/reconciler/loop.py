@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from keyturn.api.rotation_kinds import RotationStatus
 from keyturn.core import model
 from keyturn.core.gates import Fail
-from keyturn.core.model import ObjectKey, Phase, Rotation
+from keyturn.core.model import ObjectKey, Phase, Problem, Rotation
 from keyturn.core.rendering import Place
 from keyturn.core.rotation import FINISHED, Decision, decide
 from keyturn.ports import (
@@ -31,7 +31,7 @@ from keyturn.ports import (
     RotationRecord,
     Unavailable,
 )
-from keyturn.reconciler import plans, record
+from keyturn.reconciler import adopt, plans, record
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Scene, Sight
 
@@ -54,11 +54,13 @@ class Reconciler:
         epoch: Callable[[], int],
     ) -> None:
         self._cluster, self._clock, self._reporter = cluster, clock, reporter
-        self._desk = plans.Desk(cluster, providers, probes, clock)
+        self._adopter = adopt.Adopter(cluster, providers, probes, clock)
+        self._desk = plans.Desk(cluster, probes, clock)
         self._observer = Observer(cluster, probes, clock)
         self._actor = Actor(cluster, probes, epoch)
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
         self._noted: dict[str, datetime] = {}  # rebuildable: when blockers were last written
+        self._troubles: dict[str, Problem] = {}  # rebuildable: why the last effect failed
 
     async def reconcile(self, key: ObjectKey) -> timedelta | None:
         """One step; returns when to look again, None for: only when woken. The ports' errors never pass here."""
@@ -66,7 +68,7 @@ class Reconciler:
             return await self._reconcile(key)
         except KeyturnError as error:
             self._reporter.acted(key, "reconcile", error.reason)
-            return SOON if isinstance(error, (OutcomeUnknown,)) else LATER
+            return SOON if isinstance(error, OutcomeUnknown) else LATER
 
     async def _reconcile(self, key: ObjectKey) -> timedelta | None:
         plan = await self._cluster.plan(key)
@@ -76,20 +78,28 @@ class Reconciler:
         active = _named(rotations, plan.status.active_rotation)
         if plan.deleting and not _going_on(active):
             return await self._desk.release(plan)
-        if plan.invalid is not None:
-            return LATER
-        opened = await self._desk.open(plan, active)
+        opened = None if plan.invalid is not None else await self._adopter.open(plan, active)
         if opened is None:
             return LATER
         provider, place = opened
         try:
-            if not plan.status.adopted_at:
-                return await self._desk.adopt(plan, provider, place)
-            if active is None or not _going_on(active):
-                return await self._desk.next(plan, rotations, active)
-            return await self._drive(plan, active, provider, place)
+            return await self._one_step(plan, rotations, active, provider, place)
         finally:
             await provider.close()
+
+    async def _one_step(
+        self,
+        plan: PlanRecord,
+        rotations: Sequence[RotationRecord],
+        active: RotationRecord | None,
+        provider: Provider,
+        place: Place,
+    ) -> timedelta | None:
+        if not plan.status.adopted_at:
+            return await self._adopter.adopt(plan, provider, place)
+        if active is None or not _going_on(active):
+            return await self._desk.next(plan, rotations, active)
+        return await self._drive(plan, active, provider, place)
 
     async def _drive(self, plan: PlanRecord, active: RotationRecord, provider: Provider, place: Place) -> timedelta:
         if active.status.plan is None:
@@ -124,7 +134,8 @@ class Reconciler:
         """Before any effect, and compare-and-set: whoever lost the race carries nothing out."""
         self._clocks = {k: v for k, v in self._clocks.items() if not k.startswith(f"{active.uid}/")}
         self._clocks[f"{active.uid}/{decision.rotation.phase}"] = decision.rotation.clock
-        fresh = record.store(active.status, decision, sight.seen, active.generation, now)
+        trouble = self._troubles.get(active.uid)
+        fresh = record.store(active.status, decision, sight.seen, trouble, active.generation, now)
         if _same_memory(fresh, active.status):
             told = self._noted.get(active.uid)
             if _same_news(fresh, active.status) or (told is not None and now - told < NOTE_EVERY):
@@ -147,11 +158,13 @@ class Reconciler:
                 await self._actor.carry_out(effect, scene, sight)
             except KeyturnError as error:
                 self._reporter.acted(scene.plan.key, name, error.reason)
+                self._troubles[scene.record.uid] = error.problem
                 problem = Announcement(error.reason, f"{name}: {error.message}", warning=True)
                 if not isinstance(error, (Unavailable, OutcomeUnknown)):
                     await self._cluster.announce(scene.record.key, "Rotation", scene.record.uid, problem)
                 raise
             self._reporter.acted(scene.plan.key, name, "Done")
+        self._troubles.pop(scene.record.uid, None)
 
     def _pace(self, before: Rotation, decision: Decision) -> timedelta:
         after = decision.rotation

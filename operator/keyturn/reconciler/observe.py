@@ -89,7 +89,7 @@ class Observer:
         self._cluster, self._probes, self._clock = cluster, probes, clock
 
     async def look(self, scene: Scene) -> Sight:
-        """Everything at once. Whatever could not be read says UNKNOWN; the cluster unreadable means: conclude nothing."""
+        """Everything at once. What could not be read says UNKNOWN; the cluster unreadable means: conclude nothing."""
         reach = await scene.provider.reach()
         if reach is not Reach.UP:
             return Sight(Observation(admin=reach, abort=scene.record.spec.abort))
@@ -266,14 +266,14 @@ def _proofs(
 
 
 def _subject(scene: Scene, pod: PodRecord, known: set[ConsumerRef]) -> Subject:
-    consumer = str(pod.consumer) if pod.consumer is not None else f"Pod/{pod.name}"
+    consumer = _consumer_name(pod)
     return Subject(
         namespace=pod.namespace,
         name=pod.name,
         uid=pod.uid,
         address=pod.address,
         consumer=consumer,
-        reload=pod.consumer in known and pod.consumer is not None and checklist.reloads(scene.plan.spec, pod.consumer),
+        reload=pod.consumer is not None and pod.consumer in known and checklist.reloads(scene.plan.spec, pod.consumer),
         was_connected=consumer in scene.rotation.connected_before,
         terminating=pod.terminating,
         ready=pod.ready,
@@ -292,7 +292,7 @@ def _told(sessions: Sequence[Session], pods: Sequence[PodRecord]) -> tuple[Sessi
         if session.ours:
             continue
         pod = _owner(session.client_address, pods)
-        consumer = "" if pod is None else str(pod.consumer) if pod.consumer is not None else f"Pod/{pod.name}"
+        consumer = "" if pod is None else _consumer_name(pod)
         client = session.client_address or "an address the backend hides"
         name = pod.name if pod is not None else ""
         told.append(SessionSeen(session.principal, client, consumer, name, session.started))
@@ -310,3 +310,7 @@ async def _attempts(scene: Scene, pods: Sequence[PodRecord]) -> tuple[SessionSee
         return ()
     since = max(rotation.disabled_at, rotation.clock.last or rotation.disabled_at)
     return _told(await scene.provider.refused_attempts(rotation.old_id, since), pods)
+
+
+def _consumer_name(pod: PodRecord) -> str:
+    return str(pod.consumer) if pod.consumer is not None else f"Pod/{pod.name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from keyturn.api.base import Condition
 from keyturn.api.conditions import ConditionType, Reason, set_condition
@@ -104,11 +104,16 @@ def load(record: RotationRecord, plan: ObjectKey) -> Rotation:
 
 
 def store(
-    before: RotationStatus, decision: Decision, seen: Observation | None, generation: int, now: datetime
+    before: RotationStatus,
+    decision: Decision,
+    seen: Observation | None,
+    trouble: Problem | None,
+    generation: int,
+    now: datetime,
 ) -> RotationStatus:
-    """The status after a decision: memory, record and what people read."""
+    """The status after a decision: memory, record and what people read. ``trouble``: why the last effect failed."""
     rotation = decision.rotation
-    blockers = _blockers(decision)
+    blockers = [*([b] if (b := _as_blocker(trouble)) is not None else []), *_blockers(decision)]
     pods = seen.pods if seen is not None else ()
     proven = [p for p in pods if p.proves is gates.wanted(target(rotation.phase))]
     changes: dict[str, object] = {
@@ -163,7 +168,7 @@ def conditions(status: RotationStatus, decision: Decision, seen: Observation | N
 
 
 def _proofs(rotation: Rotation, seen: Observation) -> list[tuple[ConditionType, bool | None, str, str]]:
-    now = rotation.entered or datetime.min
+    now = rotation.entered or datetime.min.replace(tzinfo=UTC)
     side = target(rotation.phase)
     asked = (
         (ConditionType.CONSUMERS_CONVERGED, gates.rolled(side)),
@@ -177,7 +182,7 @@ def _proofs(rotation: Rotation, seen: Observation) -> list[tuple[ConditionType, 
         told = f"a login with the new credential: {new}"
         states.append((ConditionType.NEW_CREDENTIAL_WORKS, new is Trial.WORKS, str(new), told))
     old = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
-    if old is not Trial.NOT_ASKED and rotation.phase not in (Phase.PREFLIGHT,):
+    if old is not Trial.NOT_ASKED and rotation.phase is not Phase.PREFLIGHT:
         told = f"a login with the old credential: {old}"
         states.append((ConditionType.OLD_CREDENTIAL_REFUSED, old is Trial.DISABLED, str(old), told))
     for type_, gate in asked if begun else ():

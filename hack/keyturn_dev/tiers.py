@@ -1,0 +1,74 @@
+"""hack/test: runs the tiers of tests, and does all the set-up they need.
+
+    hack/test                    every tier
+    hack/test unit world         these tiers
+    hack/test contract -k redis  what follows the tiers goes to pytest
+
+Servers and clusters that a tier starts are its own and are stopped again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TIERS = {
+    "unit": ("tests/unit", "tests/golden"),
+    "world": ("tests/world",),
+    "contract": ("tests/contract",),
+    "integration": ("tests/integration",),
+    "e2e": ("tests/e2e",),
+}
+POSTGRES = Path("/usr/lib/postgresql/15/bin/initdb")
+NOT_TRIED = (
+    "the kind driver beyond its configuration: no Docker engine where this suite was written",
+    "enforcement of NetworkPolicies: the local cluster's bridge network enforces none",
+    "user ids from status.containerStatuses[].user.linux: containerd 1.6 does not report them",
+)
+
+
+def main() -> int:
+    """The worst exit status of the tiers."""
+    words = sys.argv[1:]
+    named = [w for w in words if w in TIERS]
+    rest = [w for w in words if w not in TIERS]
+    tiers = named or list(TIERS)
+    if "contract" in tiers or "integration" in tiers:
+        need_postgres()
+    if {"integration", "e2e"} & set(tiers):
+        need_cluster()
+    paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
+    began = time.monotonic()
+    print(f"keyturn: testing {', '.join(tiers)}", flush=True)
+    done = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False)
+    print(f"keyturn: {time.monotonic() - began:.0f} s; not tried on this machine:")
+    for reason in NOT_TRIED:
+        print(f"  - {reason}")
+    return done.returncode
+
+
+def need_postgres() -> None:
+    """Debian's server, for the contract suite; the newer one comes as a wheel."""
+    if POSTGRES.exists():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.exit("keyturn: PostgreSQL 15's server is missing; install it (Debian: apt-get install postgresql-15)")
+    print("keyturn: installing postgresql-15 for the contract suite", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(("apt-get", "update", "-qq"), check=True, env=quiet)
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql-15")
+    subprocess.run(install, check=True, env=quiet, stdout=subprocess.DEVNULL)
+
+
+def need_cluster() -> None:
+    """Build the cluster's binaries now, with progress shown, rather than inside a test's time limit."""
+    subprocess.run((sys.executable, "-m", "keyturn_dev.cluster", "build"), cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
