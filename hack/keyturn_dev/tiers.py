@@ -24,6 +24,7 @@ TIERS = {
     "integration": ("tests/integration",),
     "e2e": ("tests/e2e",),
 }
+os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 POSTGRES = Path("/usr/lib/postgresql/15/bin/initdb")
 NOT_TRIED = (
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
@@ -40,16 +41,21 @@ def main() -> int:
     tiers = named or list(TIERS)
     if "contract" in tiers or "integration" in tiers:
         need_postgres()
-    if {"integration", "e2e"} & set(tiers):
-        need_cluster()
+    clustered = bool({"integration", "e2e"} & set(tiers))
     paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
     began = time.monotonic()
     print(f"keyturn: testing {', '.join(tiers)}", flush=True)
-    done = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False)
+    try:
+        if clustered:
+            cluster("up")
+        status = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False).returncode
+    finally:
+        if clustered:
+            cluster("down")
     print(f"keyturn: {time.monotonic() - began:.0f} s; not tried on this machine:")
     for reason in NOT_TRIED:
         print(f"  - {reason}")
-    return done.returncode
+    return status
 
 
 def need_postgres() -> None:
@@ -65,9 +71,9 @@ def need_postgres() -> None:
     subprocess.run(install, check=True, env=quiet, stdout=subprocess.DEVNULL)
 
 
-def need_cluster() -> None:
-    """Build the cluster's binaries now, with progress shown, rather than inside a test's time limit."""
-    subprocess.run((sys.executable, "-m", "keyturn_dev.cluster", "build"), cwd=ROOT, check=True)
+def cluster(verb: str) -> None:
+    """The suite's own cluster, beside whatever cluster the user has up; its binaries are built with progress shown."""
+    subprocess.run((sys.executable, "-m", "keyturn_dev.cluster", verb), cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
