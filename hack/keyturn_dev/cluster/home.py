@@ -15,7 +15,8 @@ from pathlib import Path
 
 from keyturn_dev.cluster.shell import say
 
-DEFAULT_NAME = os.environ.get("KEYTURN_CLUSTER", "keyturn")  # hack/test sets it: its cluster is its own
+ORDINARY_NAME = "keyturn"
+DEFAULT_NAME = os.environ.get("KEYTURN_CLUSTER", ORDINARY_NAME)  # hack/test sets it: its cluster is its own
 
 
 def xdg(variable: str, fallback: str) -> Path:
@@ -39,7 +40,7 @@ class Home:
     @classmethod
     def of(cls, name: str = DEFAULT_NAME) -> Home:
         """The home of the cluster called `name`; nothing is created."""
-        directory = "cluster" if name == DEFAULT_NAME else f"cluster-{name}"
+        directory = "cluster" if name == ORDINARY_NAME else f"cluster-{name}"
         return cls(name, xdg("XDG_STATE_HOME", ".local/state") / "keyturn" / directory)
 
     @property
@@ -76,7 +77,7 @@ class Home:
         prefix, found = "cluster-", list[Home]()
         if self.root.parent.is_dir():
             for directory in sorted(self.root.parent.iterdir()):
-                name = DEFAULT_NAME if directory.name == "cluster" else directory.name.removeprefix(prefix)
+                name = ORDINARY_NAME if directory.name == "cluster" else directory.name.removeprefix(prefix)
                 if name != self.name and directory.name in {"cluster", prefix + name}:
                     found.append(Home(name, directory))
         return found
