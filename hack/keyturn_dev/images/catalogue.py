@@ -33,7 +33,7 @@ class Image:
         """What a pod spec calls it."""
         return f"keyturn/{self.name}:{TAG}"
 
-    def digest(self) -> str:
+    def digest(self, project: Path = PROJECT) -> str:
         """A hash of everything that decides what the image is; another digest is another image."""
         inputs = hashlib.sha256(f"{_LAYOUT} {self.packages} {self.project}".encode())
         wanted = [self.dockerfile, *self.sources.values()]
@@ -42,16 +42,16 @@ class Image:
         if self.project:
             wanted += ["operator"]
         for path in wanted:
-            for file in files_below(PROJECT / path):
+            for file in files_below(project / path):
                 content = hashlib.sha256(file.read_bytes()).hexdigest()
-                inputs.update(f"{file.relative_to(PROJECT)} {file.stat().st_mode:o} {content}\n".encode())
+                inputs.update(f"{file.relative_to(project)} {file.stat().st_mode:o} {content}\n".encode())
         return inputs.hexdigest()[:16]
 
 
 def files_below(path: Path) -> Iterator[Path]:
     """A file itself, or every file of a directory that Python did not make, sorted."""
     if not path.exists():
-        raise Trouble(f"{path.relative_to(PROJECT)} does not exist, and an image is made of it")
+        raise Trouble(f"{path} does not exist, and an image is made of it")
     if path.is_file():
         yield path
         return

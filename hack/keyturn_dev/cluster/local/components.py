@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from keyturn_dev.cluster.local import layout as at
 from keyturn_dev.cluster.local.layout import Layout
+from keyturn_dev.cluster.local.node import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Component:
     after: str = ""
 
 
-def plan(node: Layout) -> Mapping[str, object]:
+def plan(node: Layout) -> Plan:
     """What `node.py` is told to do, as it goes into its JSON file."""
     parts = (
         _etcd(node),
@@ -34,7 +35,7 @@ def plan(node: Layout) -> Mapping[str, object]:
         Component("coredns", [node.program("coredns"), "-conf", str(node.file("Corefile"))], _api(node)),
     )
     return {
-        "components": [asdict(part) for part in parts],
+        "components": [{"name": part.name, "argv": part.argv, "after": part.after} for part in parts],
         "logs": str(node.file("logs")),
         "report": str(node.file("parts.json")),
         "uplink": at.UPLINK,

@@ -16,7 +16,7 @@ from keyturn_dev.cluster.local.layout import Layout
 from keyturn_dev.cluster.local.node import answers
 
 
-class _Fate(TypedDict):
+class Fate(TypedDict):
     """How one part fared, as node.py reports it."""
 
     running: bool
@@ -27,11 +27,11 @@ class _Fate(TypedDict):
 def parts(node: Layout) -> list[Part]:
     """Ask every part for its health, once, each with a short time limit."""
     fates = _fates(node.file("parts.json"))
-    found = [_part("containerd", fates, healthy=_socket_answers(node.containerd_socket), log=node.log("containerd"))]
+    found = [judge("containerd", fates, healthy=_socket_answers(node.containerd_socket), log=node.log("containerd"))]
     context = _trust(node.file("pki", "ca.crt"))
     with httpx.Client(verify=context, timeout=2, trust_env=False) as client:
         for name, url in _health_urls(node).items():
-            found.append(_part(name, fates, healthy=_says_ok(client, url), log=node.log(name)))
+            found.append(judge(name, fates, healthy=_says_ok(client, url), log=node.log(name)))
     return found
 
 
@@ -68,11 +68,12 @@ def _socket_answers(path: Path) -> bool:
     return answers(str(path))
 
 
-def _fates(path: Path) -> dict[str, _Fate]:
+def _fates(path: Path) -> dict[str, Fate]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _part(name: str, fates: dict[str, _Fate], *, healthy: bool, log: Path) -> Part:
+def judge(name: str, fates: dict[str, Fate], *, healthy: bool, log: Path) -> Part:
+    """Put together what a part answers and how it fared into one line of words."""
     fate = fates.get(name)
     again = f", started {fate['starts']} times, last ended with {fate['ended']}" if fate and fate["starts"] > 1 else ""
     if healthy:
