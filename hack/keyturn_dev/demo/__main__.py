@@ -46,7 +46,9 @@ def _play(stage: Stage, scene: str | None) -> bool:
     screen = Screen()
     screen.say(f"[bold]{(play.__doc__ or '').strip()}[/bold]")
     screen.say("Soak (10 s) and watch (12 s) are short, for a demo: a plan would say 10m and 2h.")
-    return screen.close(scene or "rotation", play(stage, screen))
+    with screen.scene():
+        checks = play(stage, screen)
+    return screen.close(scene or "rotation", checks)
 
 
 def _farewell(*, keep: bool) -> None:

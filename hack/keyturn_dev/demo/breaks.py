@@ -21,7 +21,7 @@ from keyturn_dev.demo.play import (
 )
 from keyturn_dev.demo.screen import Check, Screen
 from keyturn_dev.demo.servers import open_clone, open_staging, point_provider_at
-from keyturn_dev.demo.stage import HOST, SHOP, Stage
+from keyturn_dev.demo.stage import HOST, SHOP, Stage, settled
 
 NAME = "orders-db-demo"
 HOLD = 8.0  # seconds a scene goes on looking that nothing moves
@@ -234,9 +234,7 @@ def _pin_old_url(stage: Stage) -> None:
     volumes = [{"name": "pinned", "secret": {"secretName": "pinned"}}]
     template = {"spec": {"template": {"spec": {"containers": [container], "volumes": volumes}}}}
     stage.kubectl("patch", "deployment/orders-api", "-n", SHOP, "--type=strategic", "-p", json.dumps(template))
-    stage.kubectl.rolled_out(SHOP, "deployment/orders-api")
-    gone = ["pod", "-n", SHOP, "-l", "app=orders-api", "--field-selector=status.phase!=Running"]
-    stage.kubectl("wait", "--for=delete", *gone, "--timeout=60s")
+    settled(stage.kubectl, "orders-api")
 
 
 def _open_night_report(stage: Stage) -> str:

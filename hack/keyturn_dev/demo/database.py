@@ -34,6 +34,7 @@ class Line:
     address: str
     session: str
     message: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ def _line(entry: dict[str, Any]) -> Line:
         role=entry.get("user", ""),
         address=entry.get("remote_host", ""),
         session=entry.get("session_id", ""),
-        message=" ".join(str(entry.get(key, "")) for key in ("message", "statement")).strip(),
+        message=entry.get("message", ""),
+        detail=entry.get("detail", ""),
     )
 
 
@@ -116,3 +118,12 @@ def last_end(log: Sequence[Line], role: str, *, leave_out: frozenset[str] = froz
     if not begun or begun - ended.keys():
         return None
     return max(ended[session] for session in begun)
+
+
+def first_shut(log: Sequence[Line], role: str) -> datetime | None:
+    """When somebody first took LOGIN from this role: by the rotator's function, or by ALTER ROLE itself."""
+    for line in log:
+        by_function = "keyturn.disable(" in line.message and f"'{role}'" in line.detail
+        if by_function or ("NOLOGIN" in line.message and f"{role}" in line.message):
+            return line.at
+    return None

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from keyturn_dev.demo import picture
-from keyturn_dev.demo.database import Line, last_end, logins, refusals
+from keyturn_dev.demo.database import Line, first_shut, last_end, logins, refusals
 from keyturn_dev.demo.picture import Picture
 from keyturn_dev.demo.play import Seen, phase_of
 from keyturn_dev.demo.screen import Check
@@ -89,11 +89,6 @@ def order(stage: Stage, seen: Seen, rotation: dict[str, Any]) -> list[Check]:
             f"all proven {_time(proved)}, NOLOGIN {_time(shut)}",
         ),
     ]
-
-
-def first_shut(log: list[Line], role: str) -> datetime | None:
-    """When the log first shows this role losing LOGIN."""
-    return next((line.at for line in log if "NOLOGIN" in line.message and role in line.message), None)
 
 
 def never_shut(stage: Stage, role: str) -> Check:

@@ -34,8 +34,21 @@ CREATE TABLE orders.orders (
 
 
 def rotator_sql() -> str:
-    """The functions of the smallest rotator, as the documents tell a database's owner to install them."""
-    return FUNCTIONS.read_text() if FUNCTIONS.exists() else ""
+    """The functions of the smallest rotator, installed as the documents tell a database's owner to do it.
+
+    The server writes every statement of the rotator into its log, so that the order of things can be read there; of
+    values only the beginning, which names roles and is too short for a verifier.
+    """
+    return f"""\
+\\connect {DATABASE}
+\\set rotator keyturn_rotator
+\\set owner orders_owner
+\\set slot_a orders_a
+\\set slot_b orders_b
+{FUNCTIONS.read_text()}
+ALTER ROLE keyturn_rotator SET log_statement = 'all';
+ALTER ROLE keyturn_rotator SET log_parameter_max_length = 32;
+"""
 
 
 def verifier(password: str) -> str:

@@ -1,14 +1,23 @@
-"""What the demo shows while a rotation runs, and its closing words. Prints; decides nothing."""
+"""What the demo shows while a rotation runs, and its closing words. Prints; decides nothing.
+
+The tree is the one of `kubectl keyturn watch`. Where nobody looks at a terminal there is a line for every change.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
+
+from keyturn.cli.objects import rotation_of
+from keyturn.cli.views.tree import rotation_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +31,38 @@ class Check:
 
 @dataclass(slots=True)
 class Screen:
-    """Lines as the rotation moves on: one for every change that a person would want to know of."""
+    """The narrator's lines, and below them the rotation as it is now."""
 
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=lambda: Console(highlight=False))
     began: float = field(default_factory=time.monotonic)
     _last: tuple[str, ...] = ()
+    _live: Live | None = None
 
     def say(self, words: str) -> None:
         """A line of the narrator."""
-        self.console.print(f"[dim]{self._clock()}[/dim] {words}", highlight=False, soft_wrap=True)
+        self.console.print(f"[dim]{self._clock()}[/dim] {words}", soft_wrap=True)
+
+    @contextmanager
+    def scene(self) -> Generator[None]:
+        """While inside, a terminal shows the tree at its lower end; it stays there when the scene is over."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, auto_refresh=False, vertical_overflow="visible") as self._live:
+            yield
+        self._live = None
 
     def show(self, rotation: dict[str, Any]) -> None:
-        """A line when phase, proof or blockers changed."""
+        """The rotation as it is now."""
         status = rotation.get("status", {})
         now = (status.get("phase", ""), status.get("proven", ""), status.get("blockedBy", ""))
-        if now == self._last or not now[0]:
-            return
-        self._last = now
-        phase, proven, blocked = now
-        waits = f"  [yellow]{blocked}[/yellow]" if blocked else ""
-        line = f"[dim]{self._clock()}[/dim] [bold]{phase:<10}[/bold] proven {proven or '-':<6}{waits}"
-        self.console.print(line, highlight=False, soft_wrap=True)
+        if self._live and rotation:
+            moment = datetime.now(UTC)  # noqa: TID251 - for people, who look at the tree now
+            self._live.update(rotation_tree(rotation_of(rotation), moment), refresh=True)
+        elif now != self._last and now[0]:
+            self._last = now
+            phase, proven, blocked = now
+            self.say(f"[bold]{phase:<10}[/bold] proven {proven or '-':<6} [yellow]{blocked}[/yellow]")
 
     def close(self, title: str, checks: Sequence[Check]) -> bool:
         """The closing summary; True when everything holds."""

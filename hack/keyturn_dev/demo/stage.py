@@ -51,7 +51,7 @@ def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
     kubectl.rolled_out(SHOP, "statefulset/postgres")
     say("demo: the shop: orders-api, orders-worker, orders-cache, and orders-report, which uses no database")
     kubectl.apply_file(MANIFESTS / "orders.yaml")
-    kubectl.rolled_out(SHOP, *(f"deployment/{name}" for name in (*CONSUMERS, DECOY)))
+    settled(kubectl, *CONSUMERS, DECOY)
     kubectl.apply_file(MANIFESTS / "plan.yaml")
     return stage
 
@@ -76,6 +76,18 @@ def adopted(stage: Stage, *, seconds: float = 60) -> None:
         raise Trouble(
             "the plan was not adopted: " + ("; ".join(told) or "its status is empty"), "Look at the operator's log."
         )
+
+
+def settled(kubectl: Kubectl, *names: str) -> None:
+    """Wait until these Deployments have rolled out and none of their former pods is left."""
+    kubectl.rolled_out(SHOP, *(f"deployment/{name}" for name in names))
+
+    def alone() -> bool:
+        pods = kubectl.items("pods", "-n", SHOP)
+        return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+
+    if not wait_until(alone, timeout=60, every=0.5):
+        raise Trouble("pods of a former rollout do not end")
 
 
 def conditions(document: dict[str, Any]) -> list[dict[str, str]]:
