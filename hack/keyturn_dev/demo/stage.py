@@ -135,6 +135,7 @@ def install_chart(kubectl: Kubectl, *, log_level: str = "info", more: Iterable[s
     }
     sets = [word for value in (*values, *more) for word in ("--set", value)]
     chart = PROJECT / "charts" / "keyturn"
+    kubectl.apply_file(chart / "crds")  # Helm installs them, but never brings older ones up to date
     where = ["-n", OPERATOR, "--create-namespace"]
     kubectl.helm("upgrade", "--install", "keyturn", chart, *where, *sets, "--wait", "--timeout", "3m")
 
