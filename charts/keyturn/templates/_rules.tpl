@@ -1,29 +1,29 @@
 {{/* What the operator may do with its own kinds, and with the workloads of a namespace it serves. */}}
 {{- define "keyturn.operatorRules" -}}
 - apiGroups: [keyturn.dev]
-  resources: [rotationplans, rotations, credentialproviders]
-  verbs: [get, list, watch]
-- apiGroups: [keyturn.dev]
   resources: [rotationplans]
-  verbs: [patch, update]                       # our finalizer
+  verbs: [get, list, watch, patch]             # patch: the finalizer
 - apiGroups: [keyturn.dev]
   resources: [rotations]
-  verbs: [create, delete]                      # those of the schedule; finished ones beyond historyLimit
+  verbs: [get, list, watch, create, delete]    # the schedule's; finished ones beyond historyLimit
+- apiGroups: [keyturn.dev]
+  resources: [credentialproviders]
+  verbs: [get, list, watch]
 - apiGroups: [keyturn.dev]
   resources: [rotationplans/status, rotations/status]
-  verbs: [get, patch, update]
+  verbs: [update]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]             # a restart is a template annotation
 - apiGroups: [apps]
   resources: [replicasets]
-  verbs: [get, list]                           # whose pod is it
+  verbs: [list]                                # whose pod is it
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]             # an annotation refreshes mounted Secrets at once
-- apiGroups: ["", events.k8s.io]
+  verbs: [list, watch, patch]                  # an annotation refreshes mounted Secrets at once
+- apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{/* Secrets of consumers: by name only, never listed or watched. Creating is for keyturn-probe-<plan>. */}}
@@ -33,7 +33,7 @@
   {{- with .names }}
   resourceNames: {{- toYaml . | nindent 4 }}
   {{- end }}
-  verbs: [get, patch, update, delete]
+  verbs: [get, patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create]

@@ -49,11 +49,21 @@ def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
     install_chart(kubectl, log_level=log_level)
     kubectl.rolled_out(WITNESS, "deployment/collector")
     kubectl.rolled_out(SHOP, "statefulset/postgres")
+    kubectl.apply_file(MANIFESTS / "plan.yaml")
     say("demo: the shop: orders-api, orders-worker, orders-cache, and orders-report, which uses no database")
     kubectl.apply_file(MANIFESTS / "orders.yaml")
     settled(kubectl, *CONSUMERS, DECOY)
-    kubectl.apply_file(MANIFESTS / "plan.yaml")
+    _require_probes(kubectl)
     return stage
+
+
+def _require_probes(kubectl: Kubectl) -> None:
+    """The injector fails open, so look: a pod without a probe would stay unproven for ever."""
+    for name in CONSUMERS:
+        for pod in kubectl.items("pods", "-n", SHOP, "-l", f"app={name}"):
+            if "keyturn-probe" not in {container["name"] for container in pod["spec"].get("initContainers", [])}:
+                hint = "Look at the injector: kubectl logs -n keyturn-system deployment/keyturn-injector"
+                raise Trouble(f"pod {pod['metadata']['name']} has no probe", hint)
 
 
 def get_cluster(name: str, driver: str | None) -> Cluster:
