@@ -36,14 +36,19 @@ _GIT_WRITERS = {
 
 
 def writers(secret: Json) -> dict[str, str]:
-    """Data key -> the field manager that owns it. Where we own it together with another, the other one is named."""
-    owners: dict[str, str] = {}
-    for entry in listed(secret, "metadata", "managedFields"):
-        manager = text(entry, "manager")
-        for key in _data_keys(entry):
-            if owners.get(key, FIELD_MANAGER) == FIELD_MANAGER:
-                owners[key] = manager
-    return owners
+    """Data key -> the field manager that owns it: another's before ours, the latest before earlier ones.
+
+    Who applies ``stringData`` owns it under that name beside the owner of ``data``, without any conflict, although the
+    value is the same one (seen on 1.36): such a writer is named although we seem to own the key.
+    """
+    entries = sorted(listed(secret, "metadata", "managedFields"), key=_rank)
+    return {key: text(entry, "manager") for entry in entries for key in _keys(entry, "f:data", "f:stringData")}
+
+
+def applied_by_us(secret: Json) -> frozenset[str]:
+    """The data keys of our last apply: what the next one leaves out, the API server deletes."""
+    ours = (one for one in listed(secret, "metadata", "managedFields") if text(one, "manager") == FIELD_MANAGER)
+    return frozenset(key for entry in ours if text(entry, "operation") == "Apply" for key in _keys(entry, "f:data"))
 
 
 def controlled_by(secret: Json) -> str:
@@ -62,7 +67,12 @@ def controlled_by(secret: Json) -> str:
     return ""
 
 
-def _data_keys(entry: Json) -> Iterator[str]:
-    for field in mapping(entry, "fieldsV1", "f:data"):
-        if field.startswith("f:"):
-            yield field.removeprefix("f:")
+def _rank(entry: Json) -> tuple[bool, str]:
+    return text(entry, "manager") != FIELD_MANAGER, text(entry, "time")
+
+
+def _keys(entry: Json, *parts: str) -> Iterator[str]:
+    for part in parts:
+        for field in mapping(entry, "fieldsV1", part):
+            if field.startswith("f:"):
+                yield field.removeprefix("f:")

@@ -16,9 +16,9 @@ from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.kube import paths
 from keyturn.kube.client import KubeClient, Patch
-from keyturn.kube.ownership import controlled_by, writers
+from keyturn.kube.ownership import applied_by_us, controlled_by, writers
 from keyturn.kube.raw import Json, at, mapping, strings, text
-from keyturn.ports import Denied, SecretRecord, Unavailable
+from keyturn.ports import Conflict, Denied, SecretRecord, Unavailable
 
 _PLACEHOLDER_BYTES: Final = frozenset(b"*x.-")  # what redaction leaves behind
 
@@ -44,9 +44,13 @@ class Secrets:
         if record.immutable:
             raise Denied("SecretImmutable", f"Secret {record.key.name} is immutable: make it anew without `immutable`.")
         refuse_hollow(data)
+        path = paths.core("secrets", record.key)
+        found = await self._client.read(path)
+        if found is None or text(found, "metadata", "resourceVersion") != record.resource_version:
+            raise Conflict("Changed", f"Secret {record.key.name} was changed or deleted in between; looking again.")
+        besides = {key: record.data[key] for key in applied_by_us(found) - data.keys() if key in record.data}
         metadata = {"uid": record.uid, "resourceVersion": record.resource_version}
-        body = _apply_body(record.key, metadata, {**_ours_besides(record, data), **data})
-        await self._client.patch(paths.core("secrets", record.key), body, Patch.APPLY)
+        await self._client.patch(path, _apply_body(record.key, metadata, {**besides, **data}), Patch.APPLY)
 
     async def apply(self, key: ObjectKey, data: Mapping[str, Sealed]) -> None:
         """A small Secret of our own, made or brought up to date; one that is already right is not written.
@@ -102,12 +106,6 @@ def unpacked(data: Json) -> dict[str, Sealed]:
         return {key: Sealed(base64.b64decode(value, validate=True)) for key, value in data.items()}
     except ValueError:
         raise Unavailable("SecretUnreadable", "A Secret could not be decoded; looking again.") from None
-
-
-def _ours_besides(record: SecretRecord, data: Mapping[str, Sealed]) -> dict[str, Sealed]:
-    """Keys that an earlier apply of ours owns: left out of this one, the API server would delete them."""
-    mine = (key for key, writer in record.writers.items() if writer == FIELD_MANAGER and key not in data)
-    return {key: record.data[key] for key in mine if key in record.data}
 
 
 def _apply_body(key: ObjectKey, metadata: Json, data: Mapping[str, Sealed]) -> Json:

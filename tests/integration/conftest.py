@@ -1,0 +1,49 @@
+"""A real API server with our CRDs, and a namespace of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from keyturn.kube.client import KubeClient
+from keyturn.kube.cluster import KubeCluster
+from keyturn_dev.cluster.api import Cluster, ensure_cluster
+from support.kubectl import Kubectl, SystemClock
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    found = ensure_cluster()
+    kubectl = Kubectl(found, "default")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    return found
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
+    kubectl = Kubectl(cluster, f"it-{uuid4().hex[:8]}")
+    kubectl("create", "namespace", kubectl.namespace)
+    yield kubectl
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> str:
+    return kubectl.namespace
+
+
+@pytest.fixture
+async def client(cluster: Cluster) -> AsyncIterator[KubeClient]:
+    async with await KubeClient.connect(cluster.kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture
+def world(client: KubeClient, namespace: str) -> KubeCluster:
+    return KubeCluster(client, operator_namespace=namespace, identity="test", clock=SystemClock())

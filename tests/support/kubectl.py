@@ -1,0 +1,44 @@
+"""Another writer beside Keyturn: what a person or another controller does to a namespace. And the real time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from keyturn_dev.cluster.api import Cluster
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Another writer beside Keyturn: what a person or another controller does to a namespace."""
+
+    cluster: Cluster
+    namespace: str
+
+    def __call__(self, *arguments: str, stdin: Any = None) -> str:
+        done = subprocess.run(
+            [str(self.cluster.kubectl), "-n", self.namespace, *arguments],
+            input=None if stdin is None else json.dumps(stdin),
+            env=os.environ | self.cluster.environment(),
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=90,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        return json.loads(self("get", kind, name, "-o", "json", "--show-managed-fields"))
+
+    def apply(self, manifest: dict[str, Any], manager: str = "kubectl") -> None:
+        self("apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-", stdin=manifest)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
