@@ -219,9 +219,10 @@ def prove_again(rotation: Rotation, seen: Observation, now: datetime) -> Decisio
     for, and Delete waits with it.
     """
     last = rotation.phase is Phase.DELETE
+    closed = seen.states.get(OLD) is Existence.DISABLED
     for step in _locate(rotation.phase)[1]:
-        if step.keep is None or (last and step.phase is Phase.DISABLE):
-            continue
+        if step.keep is None or (last and step.phase is Phase.DISABLE) or (step.phase is Phase.SOAK and closed):
+            continue  # once OLD is closed, Disable's own gate asks for idleness, and ends what is left
         if not isinstance(lost := step.keep(rotation, seen, now), Pass):
             effects = step.effects(rotation, seen, now) if step.phase is not Phase.VERIFY else ()
             return Decision(rotation, effects, lost) if last else _lost(step, lost, rotation, seen, now)

@@ -1,0 +1,263 @@
+"""The rules of the two tables, one by one, on single observations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyturn.core.effects import (
+    DeleteCredential,
+    DisableCredential,
+    EnableCredential,
+    EndSessions,
+    RestartConsumer,
+    WriteSecret,
+)
+from keyturn.core.gates import Fail, Wait
+from keyturn.core.model import (
+    Clock,
+    ConsumerRef,
+    ConsumerView,
+    Existence,
+    Idle,
+    Kind,
+    ObjectKey,
+    Observation,
+    OnFailure,
+    Phase,
+    PodProof,
+    Policy,
+    Problem,
+    Reach,
+    Rotation,
+    Sameness,
+    SecretView,
+    SessionSeen,
+    Side,
+    Trial,
+    Verdict,
+)
+from keyturn.core.rotation import BACKWARD, CHANGED, FINISHED, FORWARD, decide, tries
+
+NOW = datetime(2026, 3, 21, 12, tzinfo=UTC)
+API = ConsumerRef("Deployment", "shop", "api")
+POLICY = Policy(soak=timedelta(seconds=30), watch=timedelta(seconds=30), progress_deadline=timedelta(minutes=1))
+
+
+def rotation(phase: Phase, **changes: object) -> Rotation:
+    begun = Rotation(
+        "uid", "orders-1", ObjectKey("shop", "orders"), POLICY, phase, NOW, 7, "orders_a", "orders_b", staged_at=NOW
+    )
+    return replace(begun, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def pod(proves: Verdict = Verdict.NEW, **changes: object) -> PodProof:
+    shown = PodProof("shop", "api-1", "uid-1", str(API), {Kind.PROCESS: proves}, proves, created=NOW)
+    return replace(shown, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def seen(**changes: object) -> Observation:
+    """Everything well, towards NEW."""
+    well = Observation(
+        system=Sameness.SAME,
+        admin=Reach.UP,
+        trials={Side.NEW: Trial.WORKS, Side.OLD: Trial.WORKS},
+        states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE},
+        old_usage=Idle.NOT_SEEN,
+        secret=SecretView(Verdict.NEW, "keyturn"),
+        consumers=(ConsumerView(API, rolled_to=7),),
+        pods=(pod(),),
+        escrowed=True,
+        new_id="orders_b",
+    )
+    return replace(well, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def off(**changes: object) -> Observation:
+    """Everything well once OLD is disabled."""
+    closed = {Side.NEW: Trial.WORKS, Side.OLD: Trial.DISABLED}
+    return seen(trials=closed, states={Side.OLD: Existence.DISABLED, Side.NEW: Existence.ACTIVE}, **changes)
+
+
+def test_entering_a_phase_does_nothing_yet_so_that_fresh_evidence_justifies_the_first_effect() -> None:
+    decision = decide(rotation(Phase.APPROVE), seen(), NOW)
+    assert (decision.rotation.phase, decision.effects) == (Phase.DISABLE, ())
+    again = decide(decision.rotation, seen(), NOW)
+    assert DisableCredential(Side.OLD) in again.effects
+
+
+@pytest.mark.parametrize("shown", [Verdict.UNKNOWN, Verdict.OTHER, Verdict.NONE, Verdict.OLD, Verdict.MIXED])
+@pytest.mark.parametrize("phase", [Phase.DISABLE, Phase.DELETE])
+def test_nothing_is_taken_away_while_one_pod_does_not_prove_new(phase: Phase, shown: Verdict) -> None:
+    view = off() if phase is Phase.DELETE else seen()
+    decision = decide(rotation(phase), replace(view, pods=(pod(), pod(shown, name="api-2"))), NOW)
+    assert not any(isinstance(e, (DisableCredential, DeleteCredential)) for e in decision.effects)
+
+
+@pytest.mark.parametrize("phase", [s.phase for s in FORWARD if s.phase in CHANGED - {Phase.WATCH}])
+@pytest.mark.parametrize("usage", [Idle.UNKNOWN, Idle.IN_USE])
+def test_unknown_is_never_taken_for_idle(phase: Phase, usage: Idle) -> None:
+    view = seen(old_usage=usage, old_sessions=(SessionSeen("orders_a", "10.9.9.9"),))
+    decision = decide(rotation(phase, clock=Clock(timedelta(days=1), NOW)), view, NOW)
+    assert phase is Phase.DISABLE or decision.rotation.phase is not Phase.DISABLE
+    assert DisableCredential(Side.OLD) not in decision.effects
+
+
+def test_a_strangers_leftover_session_is_ended_once_old_is_closed() -> None:
+    left = off(old_usage=Idle.IN_USE, old_sessions=(SessionSeen("orders_a", "10.9.9.9"),))
+    assert EndSessions(Side.OLD) in decide(rotation(Phase.DISABLE), left, NOW).effects
+
+
+class DescribeReopen:
+    def test_a_known_consumers_use_of_old_opens_it_at_once_and_verifies_again(self) -> None:
+        missed = off(old_attempts=(SessionSeen("orders_a", "10.1.0.7", str(API), "api-1"),))
+        decision = decide(rotation(Phase.WATCH), missed, NOW)
+        assert (decision.rotation.phase, decision.rotation.reopened) == (Phase.VERIFY, True)
+        assert decision.effects == (EnableCredential(Side.OLD),)
+
+    def test_the_second_time_it_pauses_with_old_open(self) -> None:
+        decision = decide(rotation(Phase.WATCH, reopened=True), off(pods=(pod(Verdict.OLD),)), NOW)
+        assert decision.rotation.paused is not None
+        assert decision.effects == (EnableCredential(Side.OLD),)
+
+    def test_a_stranger_gets_no_way_back(self) -> None:
+        decision = decide(rotation(Phase.WATCH), off(old_attempts=(SessionSeen("orders_a", "10.9.9.9"),)), NOW)
+        assert decision.rotation.phase is Phase.WATCH
+        assert decision.effects == ()
+
+    def test_a_crash_before_the_enable_is_made_good_by_the_next_look(self) -> None:
+        decision = decide(rotation(Phase.VERIFY, reopened=True), off(), NOW)
+        assert decision.effects == (EnableCredential(Side.OLD),)
+
+
+class DescribeObservedTime:
+    def test_it_adds_up_what_was_really_observed(self) -> None:
+        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+        decision = decide(begun, seen(), NOW + timedelta(seconds=5))
+        assert decision.rotation.clock.observed == timedelta(seconds=15)
+
+    def test_a_day_of_downtime_is_not_a_quiet_day(self) -> None:
+        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
+        decision = decide(begun, seen(), NOW + timedelta(days=1))
+        assert decision.rotation.phase is Phase.SOAK
+        assert decision.rotation.clock.observed == timedelta()
+
+    def test_a_clock_that_jumps_back_adds_nothing(self) -> None:
+        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+        decision = decide(begun, seen(), NOW - timedelta(hours=1))
+        assert decision.rotation.clock.observed == timedelta(seconds=10)
+
+    def test_old_seen_again_starts_it_again(self) -> None:
+        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
+        decision = decide(begun, seen(old_usage=Idle.IN_USE), NOW + timedelta(seconds=2))
+        assert decision.rotation.clock.observed == timedelta()
+
+    def test_a_new_pod_that_has_not_proved_yet_is_waited_for_without_starting_it_again(self) -> None:
+        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
+        decision = decide(begun, seen(pods=(pod(), pod(Verdict.UNKNOWN, name="api-2"))), NOW + timedelta(seconds=2))
+        assert isinstance(decision.answer, Wait)
+        assert decision.rotation.clock.observed == timedelta(seconds=31)
+
+
+class DescribeContestedSecret:
+    REVERTED = SecretView(Verdict.OLD, "argocd")
+
+    def test_the_first_time_it_is_repaired(self) -> None:
+        decision = decide(rotation(Phase.SOAK), seen(secret=self.REVERTED), NOW)
+        assert decision.effects == (WriteSecret(Side.NEW),)
+        assert decision.rotation.repaired_from == "argocd"
+
+    def test_the_second_time_it_pauses_and_names_the_writer(self) -> None:
+        decision = decide(rotation(Phase.SOAK, repaired_from="argocd"), seen(secret=self.REVERTED), NOW)
+        assert decision.rotation.paused is not None
+        assert "argocd" in decision.rotation.paused.message
+        assert decision.effects == ()
+
+    def test_a_value_that_is_neither_is_never_overwritten(self) -> None:
+        decision = decide(rotation(Phase.SOAK), seen(secret=SecretView(Verdict.OTHER, "kubectl-edit")), NOW)
+        assert decision.rotation.paused is not None
+        assert decision.effects == ()
+
+    def test_once_old_is_off_whatever_was_put_back_must_open_sessions_first(self) -> None:
+        decision = decide(rotation(Phase.WATCH), off(secret=self.REVERTED), NOW)
+        assert decision.effects == (EnableCredential(Side.OLD),)
+        assert decision.rotation.phase is Phase.VERIFY
+
+
+class DescribeDownAgainstRefused:
+    def test_a_backend_that_nobody_can_reach_blames_nobody(self) -> None:
+        begun = rotation(Phase.ROLL, roll_started={f"{API}@7": NOW - timedelta(hours=1)})
+        down = seen(admin=Reach.DOWN, trials={Side.NEW: Trial.DOWN}, consumers=(ConsumerView(API, 7, settled=False),))
+        decision = decide(begun, down, NOW)
+        assert isinstance(decision.answer, Wait)
+        assert decision.rotation.phase is Phase.ROLL
+        back = decide(decision.rotation, replace(down, admin=Reach.UP), NOW + timedelta(hours=2))
+        assert back.rotation.phase is Phase.ROLL  # the deadline began again when it was back
+
+    @pytest.mark.parametrize("trial", [Trial.REFUSED, Trial.DISABLED, Trial.LACKING])
+    def test_a_backend_that_works_and_refuses_new_goes_back(self, trial: Trial) -> None:
+        decision = decide(rotation(Phase.WATCH), replace(off(), trials={Side.NEW: trial}), NOW)
+        assert decision.rotation.phase is Phase.ENABLE
+
+    def test_an_endpoint_that_is_down_is_no_refusal(self) -> None:
+        decision = decide(rotation(Phase.VERIFY), seen(trials={Side.NEW: Trial.DOWN}), NOW)
+        assert decision.rotation.phase is not Phase.ENABLE
+
+
+class DescribeRollback:
+    def test_a_roll_past_its_deadline_goes_back(self) -> None:
+        late = rotation(Phase.ROLL, roll_started={f"{API}@7": NOW - timedelta(minutes=2)})
+        decision = decide(late, seen(consumers=(ConsumerView(API, 7, settled=False),)), NOW)
+        assert decision.rotation.phase is Phase.ENABLE
+        assert decision.rotation.turned_back == Problem(
+            "RolloutDeadlineExceeded", "Deployment/api did not finish rolling in time; its old pods still serve"
+        )
+
+    def test_unroll_uses_a_fresh_generation_because_the_former_would_reuse_its_replica_set(self) -> None:
+        view = seen(secret=SecretView(Verdict.OLD, "keyturn"))
+        decision = decide(rotation(Phase.UNROLL), view, NOW)
+        assert decision.effects == (RestartConsumer(API, 8),)
+
+    def test_on_failure_pause_changes_nothing_more(self) -> None:
+        late = rotation(
+            Phase.ROLL,
+            policy=replace(POLICY, on_failure=OnFailure.PAUSE),
+            roll_started={f"{API}@7": NOW - timedelta(minutes=2)},
+        )
+        decision = decide(late, seen(consumers=(ConsumerView(API, 7, settled=False),)), NOW)
+        assert isinstance(decision.answer, Fail)
+        assert decision.effects == ()
+        assert decision.rotation.paused is not None
+
+    @pytest.mark.parametrize("phase", sorted(CHANGED))
+    def test_an_abort_goes_back_from_every_phase_that_changed_something(self, phase: Phase) -> None:
+        assert decide(rotation(phase), seen(abort=True), NOW).rotation.phase is Phase.ENABLE
+
+    def test_an_abort_in_delete_comes_too_late(self) -> None:
+        assert decide(rotation(Phase.DELETE), off(abort=True), NOW).rotation.phase is Phase.DELETE
+
+
+@pytest.mark.parametrize("phase", sorted(FINISHED))
+def test_what_is_finished_does_nothing_whatever_is_seen(phase: Phase) -> None:
+    decision = decide(rotation(phase), Observation(), NOW)
+    assert (decision.rotation.phase, decision.effects) == (phase, ())
+
+
+@pytest.mark.parametrize("phase", [s.phase for s in (*FORWARD, *BACKWARD)])
+def test_a_cluster_that_cannot_be_read_allows_no_conclusion(phase: Phase) -> None:
+    blind = seen(unreadable=Problem("Unavailable", "the API server does not answer"))
+    decision = decide(rotation(phase), blind, NOW)
+    assert (decision.rotation.phase, decision.effects) == (phase, ())
+
+
+def test_a_freeze_stops_every_change_but_never_a_re_enable() -> None:
+    assert decide(rotation(Phase.STAGE), seen(frozen="oncall", secret=SecretView(Verdict.OLD)), NOW).effects == ()
+    frozen = replace(off(), frozen="oncall")
+    assert decide(rotation(Phase.ENABLE), frozen, NOW).effects == (EnableCredential(Side.OLD),)
+
+
+def test_a_login_is_a_use_so_old_is_tried_only_where_an_answer_needs_it() -> None:
+    untried = {p for p in CHANGED if Side.OLD not in tries(p)}
+    assert untried == CHANGED - {Phase.DISABLE, Phase.WATCH}
