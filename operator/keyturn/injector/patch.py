@@ -1,0 +1,195 @@
+"""The probe sidecar as pure data: a pod in, the JSON patch that adds the probe out. Nothing here reads or sends.
+
+Idempotent by the container's name. Everything the sidecar refers to is optional, so that a pod never waits for Keyturn;
+a pod that cannot have a probe is left alone with a warning: it runs, stays unproven, and so blocks its rotation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from keyturn.api.base import GROUP
+from keyturn.api.labels import PROBE_CONTAINER, probe_secret_name, restart_annotation
+from keyturn.core.delivery import Way, deliveries, expanded
+from keyturn.injector import sidecar
+from keyturn_probe import wire
+
+Json = dict[str, Any]
+
+INJECTED = f"{GROUP}/injected"  # annotation: the plans that the probe serves, for people
+_IDENTITY = slice(-10, None)  # of the restart annotation: the hash of namespace and plan
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What injection needs of a RotationPlan."""
+
+    namespace: str
+    name: str
+    secret: str
+    keys: tuple[str, ...]
+
+    @property
+    def annotation(self) -> str:
+        """The template's annotation that holds the generation."""
+        return restart_annotation(self.namespace, self.name)
+
+    @property
+    def identity(self) -> str:
+        """Ten hex digits that name the plan to the probe."""
+        return self.annotation[_IDENTITY]
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What to do to a pod: JSON patch operations, or none and why."""
+
+    operations: tuple[Json, ...] = ()
+    warning: str = ""
+
+
+def interest_of(plan: Mapping[str, Any]) -> Interest:
+    """A RotationPlan document's part. Missing fields are empty, and match no pod."""
+    metadata, secret = _mapping(plan.get("metadata")), _mapping(_mapping(plan.get("spec")).get("secret"))
+    return Interest(
+        namespace=str(metadata.get("namespace", "")),
+        name=str(metadata.get("name", "")),
+        secret=str(secret.get("name", "")),
+        keys=tuple(_mapping(secret.get("keys"))),
+    )
+
+
+def injection(pod: Mapping[str, Any], plans: Iterable[Interest], image: str) -> Injection:
+    """The patch for a pod (or a pod template: the paths are the same).
+
+    ``plans`` are those of the pod's namespace; the pod takes part in those whose Secret reaches one of its containers,
+    and in those that have restarted it before: there a variable may have been overridden.
+    """
+    metadata, spec = _mapping(pod.get("metadata")), _mapping(pod.get("spec"))
+    if any(
+        one.get("name") == PROBE_CONTAINER for kind in ("initContainers", "containers") for one in _list(spec, kind)
+    ):
+        return Injection()
+    if refusal := _refusal(spec):
+        return Injection(warning=f"keyturn: no probe was added: {refusal}")
+    taking_part = [plan for plan in plans if _takes_part(metadata, spec, plan)]
+    if not taking_part:
+        return Injection(
+            warning="keyturn: no probe was added: no RotationPlan here manages a Secret that this pod uses"
+        )
+    return Injection(operations=tuple(_operations(metadata, spec, taking_part, image)))
+
+
+def injected(manifest: Json, plans: Iterable[Interest], image: str) -> tuple[Json, str]:
+    """A Kubernetes document with the probe in its pod template, and a warning; others come back as they are.
+
+    What the webhook would do at pod creation, for those who rather have it in Git.
+    """
+    changed = copy.deepcopy(manifest)
+    template = _template(changed)
+    if template is None:
+        return changed, ""
+    namespace = str(_mapping(changed.get("metadata")).get("namespace", ""))
+    mine = [plan for plan in plans if not namespace or plan.namespace == namespace]
+    found = injection(template, mine, image)
+    for operation in found.operations:
+        _add(template, operation["path"], operation["value"])
+    return changed, found.warning
+
+
+def _refusal(spec: Mapping[str, Any]) -> str:
+    if spec.get("hostNetwork"):
+        return "a pod on the host's network has no address of its own to be challenged at"
+    if spec.get("hostPID"):
+        return "a pod that sees the host's processes cannot share its own"
+    if spec.get("shareProcessNamespace") is False:
+        return "the pod says shareProcessNamespace: false; leave it out"
+    if _mapping(spec.get("os")).get("name") == "windows":
+        return "the probe needs Linux"
+    return ""
+
+
+def _takes_part(metadata: Mapping[str, Any], spec: Mapping[str, Any], plan: Interest) -> bool:
+    restarted = plan.annotation in _mapping(metadata.get("annotations"))
+    return restarted or bool(expanded(deliveries(spec, plan.secret), plan.keys))
+
+
+def _operations(
+    metadata: Mapping[str, Any], spec: Mapping[str, Any], plans: Sequence[Interest], image: str
+) -> Iterable[Json]:
+    watch = _watch(spec, plans)
+    container = sidecar.container(spec, image, watch, [(plan.identity, plan.annotation) for plan in plans])
+    names = {volume.get("name") for volume in _list(spec, "volumes")}
+    volumes = sidecar.volumes([(plan.identity, probe_secret_name(plan.name)) for plan in plans])
+    if not isinstance(metadata.get("annotations"), Mapping):
+        yield _operation("/metadata/annotations", {})
+    escaped = INJECTED.replace("~", "~0").replace("/", "~1")
+    yield _operation(f"/metadata/annotations/{escaped}", " ".join(plan.name for plan in plans))
+    if spec.get("shareProcessNamespace") is not True:
+        yield _operation("/spec/shareProcessNamespace", value=True)
+    if not isinstance(spec.get("volumes"), list):
+        yield _operation("/spec/volumes", [])
+    for volume in volumes:
+        if volume["name"] not in names:
+            yield _operation("/spec/volumes/-", volume)
+    if not isinstance(spec.get("initContainers"), list):
+        yield _operation("/spec/initContainers", [])
+    yield _operation("/spec/initContainers/0", container)
+
+
+def _watch(spec: Mapping[str, Any], plans: Sequence[Interest]) -> str:
+    """``KEYTURN_WATCH``: see ``keyturn_probe.plans``. Ordinary init containers are gone when it matters."""
+    lines: list[str] = []
+    for plan in plans:
+        lines.append(_line("plan", plan.identity, plan.name))
+        seen: set[str] = set()
+        for found in expanded(deliveries(spec, plan.secret), plan.keys):
+            line = _line("env" if found.way is Way.ENV else "file", found.container, found.key, found.place)
+            if not found.init and line not in seen:
+                seen.add(line)
+                lines.append(line)
+    return "\n".join(lines)
+
+
+def _line(*words: str) -> str:
+    return " ".join(wire.quoted(word) for word in words)
+
+
+def _template(manifest: Json) -> Json | None:
+    """The pod template of a workload, or the pod itself; None for what has none."""
+    if manifest.get("kind") == "Pod":
+        return manifest
+    spec = _mapping(manifest.get("spec"))
+    if manifest.get("kind") == "CronJob":
+        spec = _mapping(_mapping(spec.get("jobTemplate")).get("spec"))
+    template = spec.get("template")
+    return cast("Json", template) if isinstance(template, dict) and "spec" in template else None
+
+
+def _operation(path: str, value: object) -> Json:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _add(document: Json, path: str, value: Any) -> None:
+    """One ``add`` of RFC 6902, as far as ``_operations`` uses it. A template may come without metadata."""
+    *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+    here: Any = document
+    for parent in parents:
+        here = here.setdefault(parent, {})
+    if isinstance(here, list):
+        items = cast("list[Any]", here)
+        items.insert(len(items) if last == "-" else int(last), value)
+    else:
+        here[last] = value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _list(holder: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    value = holder.get(name)
+    return [_mapping(item) for item in cast("list[object]", value)] if isinstance(value, list) else ()
