@@ -1,0 +1,304 @@
+-- Keyturn, rotator form "Functions": the smallest. Run as a superuser in the database of the provider:
+--
+--   psql -d shop -v rotator=keyturn_rotator -v plan=shop/orders-db -v owner=orders_owner -v slot_a=orders_a -v slot_b=orders_b \
+--        -f functions.sql
+--
+-- Afterwards give the rotator a password (\password keyturn_rotator) and put it into the admin Secret. Run it again for every
+-- further plan, and after an upgrade of Keyturn. It makes the slots that do not exist yet, without login, and marks them as this
+-- plan's; a slot that can log in is left as it is. The rotator gets EXECUTE on the functions below, for the listed roles, and
+-- nothing else: it makes no roles. It can still become what it rotates: it chooses the slots' passwords, so it can log in as them.
+
+\set ON_ERROR_STOP on
+BEGIN;
+SET LOCAL search_path = pg_catalog;
+SET LOCAL client_min_messages = warning;
+
+SELECT count(*) = 0 AS no_rotator FROM pg_roles WHERE rolname = :'rotator' \gset
+\if :no_rotator
+CREATE ROLE :"rotator" LOGIN NOINHERIT;
+\endif
+SELECT count(*) = 0 AS no_schema FROM pg_namespace WHERE nspname = 'keyturn' \gset
+\if :no_schema
+CREATE SCHEMA keyturn;
+\endif
+
+-- Whoever owns the schema could put functions of his own into it and have the rotator call them.
+DO $$ BEGIN
+  IF NOT (SELECT r.rolsuper FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = 'keyturn') THEN
+    RAISE EXCEPTION 'schema keyturn belongs to a role that is no superuser: drop it first';
+  END IF;
+END $$;
+
+REVOKE ALL ON SCHEMA keyturn FROM PUBLIC;
+GRANT USAGE ON SCHEMA keyturn TO :"rotator";
+SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), :'rotator') \gexec
+
+CREATE TABLE IF NOT EXISTS keyturn.managed (role name PRIMARY KEY, owner name NOT NULL);
+REVOKE ALL ON keyturn.managed FROM PUBLIC;
+INSERT INTO keyturn.managed (role, owner)
+VALUES (:'owner', :'owner'), (:'slot_a', :'owner'), (:'slot_b', :'owner')
+ON CONFLICT (role) DO UPDATE SET owner = EXCLUDED.owner;
+
+-- The slots. SET role is written here because PostgreSQL refuses to write it from within a SECURITY DEFINER function.
+SELECT format('CREATE ROLE %I NOLOGIN INHERIT', slot) FROM unnest(ARRAY[:'slot_a', :'slot_b']) slot
+WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = slot) \gexec
+SELECT format('GRANT %I TO %I', :'owner', rolname)
+         || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END,
+       format('ALTER ROLE %I SET role TO %L', rolname, :'owner'),
+       format('COMMENT ON ROLE %I IS %L', rolname,
+              concat_ws(E'\n', shobj_description(oid, 'pg_authid'),
+                        'keyturn:v1 plan=' || :'plan' || ' rotation=- gen=0 epoch=0 state=retired'))
+FROM pg_roles WHERE rolname IN (:'slot_a', :'slot_b') AND NOT rolcanlogin
+  AND coalesce(shobj_description(oid, 'pg_authid'), '') NOT LIKE '%keyturn:v1 plan=%' \gexec
+
+-- ---------------------------------------------------------------------------------------------- guards, for this file only
+
+CREATE OR REPLACE FUNCTION keyturn.refuse(code text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'keyturn refuses (%)', code USING ERRCODE = code;
+END $$;
+
+-- The owner of a listed role, or a refusal.
+CREATE OR REPLACE FUNCTION keyturn.owner_of(wanted name) RETURNS name
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE found name;
+BEGIN
+  SELECT m.owner INTO found FROM keyturn.managed m WHERE m.role = wanted;
+  IF found IS NULL THEN PERFORM keyturn.refuse('KT001'); END IF;
+  RETURN found;
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.require_verifier(verifier text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF verifier IS NULL
+     OR verifier !~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
+    PERFORM keyturn.refuse('KT002');
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.require_tag(tag text, VARIADIC states text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF tag IS NULL OR tag !~ '^keyturn:v1 plan=\S+ rotation=\S+ gen=[0-9]+ epoch=[0-9]+ state=[a-z]+$'
+     OR substring(tag FROM 'state=([a-z]+)$') <> ALL (states) THEN
+    PERFORM keyturn.refuse('KT010');
+  END IF;
+END $$;
+
+-- Refuses superuser-like roles and whatever is a member of one.
+CREATE OR REPLACE FUNCTION keyturn.require_harmless(wanted name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF EXISTS (
+    WITH RECURSIVE reach(oid) AS (
+      SELECT oid FROM pg_roles WHERE rolname = wanted
+      UNION SELECT m.roleid FROM pg_auth_members m JOIN reach r ON m.member = r.oid
+    )
+    SELECT 1 FROM reach JOIN pg_roles p USING (oid)
+    WHERE p.rolsuper OR p.rolcreaterole OR p.rolreplication OR p.rolbypassrls OR p.rolname LIKE 'pg\_%'
+  ) THEN PERFORM keyturn.refuse('KT006'); END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.tag_of(wanted name) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT substring(shobj_description(oid, 'pg_authid')
+                   FROM 'keyturn:v1 plan=\S+ rotation=\S+ gen=[0-9]+ epoch=[0-9]+ state=[a-z]+')
+  FROM pg_roles WHERE rolname = wanted
+$$;
+
+-- After the first change has locked the role's row: may this operation touch it?
+CREATE OR REPLACE FUNCTION keyturn.require_ours(wanted name, tag text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE before text := keyturn.tag_of(wanted);
+BEGIN
+  PERFORM keyturn.require_harmless(wanted);
+  IF substring(before FROM 'plan=(\S+)') <> substring(tag FROM 'plan=(\S+)') THEN PERFORM keyturn.refuse('KT003'); END IF;
+  IF substring(before FROM 'epoch=([0-9]+)')::numeric > substring(tag FROM 'epoch=([0-9]+)')::numeric THEN
+    PERFORM keyturn.refuse('KT004');
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.uses(wanted name) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid)
+       + (SELECT count(*) FROM pg_prepared_xacts x WHERE x.owner = r.rolname)
+  FROM pg_roles r WHERE r.rolname = wanted
+$$;
+
+CREATE OR REPLACE FUNCTION keyturn.can_login(wanted name) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT rolcanlogin FROM pg_roles WHERE rolname = wanted
+$$;
+
+-- What people wrote in the comment stays; our tag is replaced or put behind it.
+CREATE OR REPLACE FUNCTION keyturn.put_tag(wanted name, tag text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  before text := (SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = wanted);
+  old_tag text := keyturn.tag_of(wanted);
+BEGIN
+  EXECUTE format('COMMENT ON ROLE %I IS %L', wanted,
+    CASE WHEN old_tag IS NOT NULL THEN replace(before, old_tag, tag)
+         WHEN before IS NOT NULL AND before <> '' THEN before || E'\n' || tag
+         ELSE tag END);
+END $$;
+
+-- SET ROLE does not load the owner's settings: the slot carries copies of them, overlaid with those of like_role.
+CREATE OR REPLACE FUNCTION keyturn.copy_settings(owner_role name, like_role name, slot name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  statement text;
+  statements text[];
+BEGIN
+  SELECT array_agg(
+    format('ALTER ROLE %I %s SET %I TO %s', slot,
+           (SELECT format('IN DATABASE %I', d.datname) FROM pg_database d WHERE d.oid = source.setdatabase),
+           source.name,
+           CASE WHEN lower(source.name) IN ('search_path', 'temp_tablespaces', 'session_preload_libraries',
+                                            'local_preload_libraries') AND source.value <> ''
+                THEN (SELECT string_agg(format('%L', CASE WHEN m[1] IS NOT NULL THEN replace(m[1], '""', '"')
+                                                          ELSE lower(m[2]) END), ', ')
+                      FROM regexp_matches(source.value, '\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)', 'g') m)
+                ELSE format('%L', source.value) END)) INTO statements
+  FROM (
+    SELECT DISTINCT ON (s.setdatabase, split_part(c, '=', 1))
+           s.setdatabase, split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
+    FROM pg_db_role_setting s
+    JOIN pg_roles r ON r.oid = s.setrole AND r.rolname IN (owner_role, like_role)
+    CROSS JOIN LATERAL unnest(s.setconfig) c
+    WHERE lower(split_part(c, '=', 1)) NOT IN ('role', 'session_authorization')
+    ORDER BY s.setdatabase, split_part(c, '=', 1), (r.rolname = like_role) DESC
+  ) source;
+  FOR statement IN
+    SELECT format('ALTER ROLE %I %s RESET %I', slot,
+                  (SELECT format('IN DATABASE %I', d.datname) FROM pg_database d WHERE d.oid = s.setdatabase),
+                  split_part(c, '=', 1))
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = slot
+    CROSS JOIN LATERAL unnest(s.setconfig) c WHERE split_part(c, '=', 1) <> 'role'
+  LOOP EXECUTE statement; END LOOP;
+  FOREACH statement IN ARRAY coalesce(statements, '{}') LOOP EXECUTE statement; END LOOP;
+END $$;
+
+-- ------------------------------------------------------------------------------------------------- what the rotator may call
+
+CREATE OR REPLACE FUNCTION keyturn.version() RETURNS integer
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT 1 $$;
+
+CREATE OR REPLACE FUNCTION keyturn.listed() RETURNS TABLE (role name, owner name)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT m.role, m.owner FROM keyturn.managed m
+$$;
+
+CREATE OR REPLACE FUNCTION keyturn.ensure(slot name, like_role name, verifier text, tag text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  owner_role name := keyturn.owner_of(slot);
+  before text;
+BEGIN
+  PERFORM keyturn.require_verifier(verifier);
+  PERFORM keyturn.require_tag(tag, 'active');
+  IF slot = owner_role OR keyturn.owner_of(like_role) <> owner_role THEN PERFORM keyturn.refuse('KT001'); END IF;
+  PERFORM keyturn.require_harmless(owner_role);
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = slot) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  EXECUTE format('ALTER ROLE %I PASSWORD %L', slot, verifier);
+  PERFORM keyturn.require_ours(slot, tag);
+  before := keyturn.tag_of(slot);
+  IF before IS NULL THEN PERFORM keyturn.refuse('KT005'); END IF;
+  IF substring(before FROM 'rotation=(\S+)') <> substring(tag FROM 'rotation=(\S+)')
+     AND (keyturn.can_login(slot) OR keyturn.uses(slot) > 0) THEN PERFORM keyturn.refuse('KT011'); END IF;
+  EXECUTE format('ALTER ROLE %I LOGIN INHERIT CONNECTION LIMIT -1', slot);
+  IF (SELECT rolvaliduntil <> 'infinity' FROM pg_roles WHERE rolname = slot) THEN
+    EXECUTE format('ALTER ROLE %I VALID UNTIL %L', slot, 'infinity');
+  END IF;
+  EXECUTE format('GRANT %I TO %I', owner_role, slot)
+    || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
+  IF EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+             WHERE u.rolname = slot AND g.rolname <> owner_role) THEN PERFORM keyturn.refuse('KT006'); END IF;
+  IF NOT EXISTS (SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+                 WHERE r.rolname = slot AND s.setdatabase = 0 AND 'role=' || owner_role = ANY (s.setconfig)) THEN
+    PERFORM keyturn.refuse('KT013');
+  END IF;
+  PERFORM keyturn.copy_settings(owner_role, like_role, slot);
+  PERFORM keyturn.put_tag(slot, tag);
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.enable(wanted name, verifier text, tag text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM keyturn.owner_of(wanted);
+  PERFORM keyturn.require_verifier(verifier);
+  PERFORM keyturn.require_tag(tag, 'active');
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', wanted, verifier);
+  PERFORM keyturn.require_ours(wanted, tag);
+  IF keyturn.tag_of(wanted) LIKE '%state=retired' THEN PERFORM keyturn.refuse('KT009'); END IF;
+  PERFORM keyturn.put_tag(wanted, tag);
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.disable(wanted name, tag text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM keyturn.owner_of(wanted);
+  PERFORM keyturn.require_tag(tag, 'disabled');
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  EXECUTE format('ALTER ROLE %I NOLOGIN', wanted);
+  PERFORM keyturn.require_ours(wanted, tag);
+  IF keyturn.tag_of(wanted) IS NULL OR keyturn.tag_of(wanted) NOT LIKE '%state=retired' THEN
+    PERFORM keyturn.put_tag(wanted, tag);
+  END IF;
+END $$;
+
+-- Irreversible: a disabled role without sessions gets a verifier whose password nobody has.
+CREATE OR REPLACE FUNCTION keyturn.retire(wanted name, tag text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  stored text := encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64');
+  server text := encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64');
+BEGIN
+  PERFORM keyturn.owner_of(wanted);
+  PERFORM keyturn.require_tag(tag, 'retired');
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  EXECUTE format('ALTER ROLE %I PASSWORD %L', wanted,
+    'SCRAM-SHA-256$4096:' || encode(uuid_send(gen_random_uuid()), 'base64') || '$' || stored || ':' || server);
+  PERFORM keyturn.require_ours(wanted, tag);
+  IF keyturn.can_login(wanted) THEN PERFORM keyturn.refuse('KT007'); END IF;
+  IF keyturn.uses(wanted) > 0 THEN PERFORM keyturn.refuse('KT008'); END IF;
+  PERFORM keyturn.put_tag(wanted, tag);
+END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.terminate(wanted name) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM keyturn.owner_of(wanted);
+  IF keyturn.can_login(wanted) THEN PERFORM keyturn.refuse('KT007'); END IF;
+  RETURN (SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid))
+          FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+          WHERE r.rolname = wanted AND a.pid <> pg_backend_pid());
+END $$;
+
+-- Who is connected as a listed role, and whether a dropped role has sessions that nobody can attribute (principal '').
+CREATE OR REPLACE FUNCTION keyturn.sessions()
+RETURNS TABLE (pid integer, started timestamptz, principal text, address text, port integer, kind text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT a.pid, a.backend_start, coalesce(r.rolname::text, ''), host(a.client_addr), a.client_port, a.backend_type
+  FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
+  WHERE a.usesysid IS NOT NULL AND a.backend_type <> 'parallel worker'
+    AND (r.oid IS NULL OR r.rolname IN (SELECT m.role FROM keyturn.managed m))
+$$;
+
+-- Lines of pg_hba.conf that admit some listed role by name.
+CREATE OR REPLACE FUNCTION keyturn.admissions() RETURNS TABLE (line integer, users text[], error text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT line_number, user_name, pg_hba_file_rules.error FROM pg_hba_file_rules
+  WHERE user_name && (SELECT array_agg(m.role::text) FROM keyturn.managed m)
+$$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM :"rotator";
+GRANT EXECUTE ON FUNCTION
+  keyturn.version(), keyturn.listed(), keyturn.ensure(name, name, text, text), keyturn.enable(name, text, text),
+  keyturn.disable(name, text), keyturn.retire(name, text), keyturn.terminate(name), keyturn.sessions(), keyturn.admissions()
+TO :"rotator";
+COMMIT;

@@ -1,0 +1,167 @@
+"""Opens connections: verified TLS, SCRAM or nothing, time limits on every call, a label the server's owner can read.
+
+A connection lives for one call. Nothing here knows what is asked through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from keyturn.core.sealed import Sealed
+from keyturn.ports import Credential, Endpoint
+from keyturn.providers.postgres.failures import LoginFailed, login_failure, rotators_login, translated
+from keyturn.providers.postgres.settings import Settings
+
+Connection = AsyncConnection[TupleRow]
+
+CONNECT_SECONDS: Final = 5
+CALL_SECONDS: Final = 20.0  # the whole of one call, whatever the server does; a new leader waits this long
+_LIMITS: Final = """
+    SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),
+           pg_catalog.set_config('TimeZone', 'UTC', false),
+           pg_catalog.set_config('statement_timeout', '10s', false),
+           pg_catalog.set_config('lock_timeout', '3s', false),
+           pg_catalog.set_config('idle_in_transaction_session_timeout', '15s', false)
+"""  # search_path: whoever may create functions in this database must not have them called by the rotator
+
+
+class AuthorityFile:
+    """ca.crt as a file in memory: libpq wants a path, and the operator's root file system is read-only."""
+
+    def __init__(self, pem: bytes) -> None:
+        descriptor = os.memfd_create("keyturn-ca")
+        os.write(descriptor, pem)
+        self.path = f"/proc/self/fd/{descriptor}"
+        self.close = weakref.finalize(self, os.close, descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One server process, never mistaken for a later one with the same pid."""
+
+    pid: int
+    started: datetime
+
+
+@dataclass
+class OwnSessions:
+    """Which server processes are our own sessions. A label alone could be put on by anybody who holds a credential.
+
+    Lives as long as the process: a session that was just closed may be listed for a moment still.
+    """
+
+    limit: int = 4096
+    _seen: OrderedDict[Backend, None] = field(default_factory=OrderedDict[Backend, None])
+
+    def add(self, backend: Backend) -> None:
+        """Remember, and forget the oldest."""
+        self._seen[backend] = None
+        while len(self._seen) > self.limit:
+            self._seen.popitem(last=False)
+
+    def __contains__(self, backend: Backend) -> bool:
+        return backend in self._seen
+
+
+class Connector:
+    """Opens sessions on one plan's servers, as the rotator or with a credential."""
+
+    def __init__(self, settings: Settings, own: OwnSessions) -> None:
+        self._settings = settings
+        self._own = own
+        self._authority = AuthorityFile(settings.authority) if settings.authority else None
+        # held while a session opens and while sessions are listed: one that is not registered yet would look like a stranger's
+        self.still = asyncio.Lock()
+
+    def close(self) -> None:
+        """Give the memory file back."""
+        if self._authority:
+            self._authority.close()
+
+    def owns(self, backend: Backend) -> bool:
+        """Did this process open it?"""
+        return backend in self._own
+
+    @asynccontextmanager
+    async def admin(self, node: Endpoint | None = None, *, writing: bool = False) -> AsyncGenerator[Connection]:
+        """A session of the rotator. All failures within the block come out as ours."""
+        at = node or self._settings.admin
+        with translated(writing=False):
+            try:
+                connection, _ = await self._open(at, self._settings.user, self._settings.password, "rotator")
+            except LoginFailed as failed:
+                raise rotators_login(failed.kind) from None
+        with translated(writing=writing):
+            async with asyncio.timeout(CALL_SECONDS), _closing(connection):
+                yield connection
+
+    @asynccontextmanager
+    async def login(
+        self, node: Endpoint, credential: Credential, label: str
+    ) -> AsyncGenerator[tuple[Connection, Backend]]:
+        """A session of a credential, labelled ours. Raises LoginFailed; failures within the block come out as ours."""
+        connection, backend = await self._open(node, credential.id, credential.value, label)
+        with translated():
+            async with asyncio.timeout(CALL_SECONDS), _closing(connection):
+                yield connection, backend
+
+    async def _open(self, node: Endpoint, user: str, password: Sealed, label: str) -> tuple[Connection, Backend]:
+        async with self.still:
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    connection = await AsyncConnection.connect(
+                        host=node.host,
+                        port=node.port,
+                        user=user,
+                        password=password.reveal_text(),
+                        dbname=self._settings.database,
+                        application_name=f"keyturn/{label}",
+                        autocommit=True,
+                        prepare_threshold=None,  # poolers
+                        connect_timeout=CONNECT_SECONDS,
+                        **self._security(),
+                    )
+                    return connection, await self._register(connection)
+            except (psycopg.Error, TimeoutError, OSError) as error:
+                failure = login_failure(error) if isinstance(error, psycopg.Error) else None
+                raise failure or login_failure(psycopg.OperationalError()) from None
+
+    async def _register(self, connection: Connection) -> Backend:
+        """Limits first, then remember the server process as our own."""
+        await connection.execute(_LIMITS)
+        cursor = await connection.execute(
+            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            raise psycopg.OperationalError
+        backend = Backend(*row)
+        self._own.add(backend)
+        return backend
+
+    def _security(self) -> dict[str, Any]:
+        """Never a password in clear, never GSS, never the environment's certificates."""
+        always = {"require_auth": "scram-sha-256", "gssencmode": "disable", "sslcertmode": "disable"}
+        if self._authority is None:
+            return always | {"sslmode": "prefer"}
+        return always | {"sslmode": "verify-full", "sslrootcert": self._authority.path}
+
+
+@asynccontextmanager
+async def _closing(connection: Connection) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await connection.close()

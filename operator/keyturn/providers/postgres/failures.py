@@ -1,0 +1,141 @@
+"""The one place where the driver's exceptions become ours. Its texts are read here and go no further.
+
+At login libpq gives no SQLSTATE, only words; the server's are in its ``lc_messages`` (Preflight asks for English), libpq's own
+are always English in psycopg's binary wheels. What is not recognised counts as down: nobody can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import psycopg
+
+from keyturn.core.model import Trial
+from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.postgres.refusals import refusal
+
+
+class Login(StrEnum):
+    """Why a login failed."""
+
+    DISABLED = "Disabled"  # the password was right, the role is NOLOGIN
+    WRONG = "Wrong"  # wrong password, or no such role: the server does not tell them apart
+    NOT_ADMITTED = "NotAdmitted"  # pg_hba.conf
+    NO_CONNECT = "NoConnect"  # no CONNECT privilege on the database
+    NO_DATABASE = "NoDatabase"
+    NOT_SCRAM = "NotScram"  # the server asked for another kind of proof; it was given nothing
+    TLS = "Tls"
+    DOWN = "Down"
+
+
+_WORDS: tuple[tuple[str, Login], ...] = (
+    ("is not permitted to log in", Login.DISABLED),
+    ("password authentication failed", Login.WRONG),
+    ("no pg_hba.conf entry", Login.NOT_ADMITTED),
+    ("pg_hba.conf rejects", Login.NOT_ADMITTED),
+    ("permission denied for database", Login.NO_CONNECT),
+    ("authentication method requirement", Login.NOT_SCRAM),
+    ("channel binding", Login.NOT_SCRAM),
+    ("server does not support SSL", Login.TLS),
+    ("SSL error", Login.TLS),
+    ("certificate", Login.TLS),
+)
+
+_TRIALS = {
+    Login.DISABLED: Trial.DISABLED,
+    Login.WRONG: Trial.REFUSED,
+    Login.NOT_ADMITTED: Trial.REFUSED,
+    Login.NO_CONNECT: Trial.REFUSED,
+    Login.NO_DATABASE: Trial.REFUSED,
+}
+
+
+class LoginFailed(Exception):
+    """A login that did not come about. Carries the kind and nothing of the driver's."""
+
+    def __init__(self, kind: Login) -> None:
+        super().__init__(kind.value)
+        self.kind = kind
+
+    @property
+    def trial(self) -> Trial:
+        """What that says about the credential. TLS and method failures say nothing about it."""
+        return _TRIALS.get(self.kind, Trial.DOWN)
+
+
+def login_failure(error: psycopg.Error) -> LoginFailed:
+    """Read libpq's words once."""
+    text = str(error)
+    if 'database "' in text and "does not exist" in text:
+        return LoginFailed(Login.NO_DATABASE)
+    return LoginFailed(next((kind for words, kind in _WORDS if words in text), Login.DOWN))
+
+
+def rotators_login(kind: Login) -> KeyturnError:
+    """The same failure, when it was the rotator's own login."""
+    match kind:
+        case Login.WRONG | Login.DISABLED:
+            return Denied("AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret.")
+        case Login.NOT_ADMITTED:
+            return Denied("AdminNotAdmitted", "pg_hba.conf does not admit the rotator from the operator's address.")
+        case Login.NO_CONNECT:
+            return Denied("AdminNoConnect", "The rotator lacks CONNECT on spec.postgres.database: GRANT it.")
+        case Login.NO_DATABASE:
+            return Misconfigured("NoSuchDatabase", "spec.postgres.database does not exist on this server.")
+        case Login.NOT_SCRAM:
+            return Misconfigured(
+                "NotScram",
+                "The server asked for another proof than SCRAM-SHA-256 and was given nothing. Set "
+                "password_encryption = scram-sha-256, renew the password, and use scram-sha-256 in pg_hba.conf.",
+            )
+        case Login.TLS:
+            return Misconfigured(
+                "TlsFailed",
+                "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
+                "Secret, or does not name the host.",
+            )
+        case Login.DOWN:
+            return Unavailable("ServerDown", "The server cannot be reached, or does not accept connections just now.")
+
+
+def _by_state(state: str) -> KeyturnError:
+    if ours := refusal(state):
+        return ours
+    if state[:2] in {"08", "53", "57", "58"} or state in {"55P03", "40001", "40P01", "25006"}:
+        return Unavailable("ServerBusy", "The server could not carry it out just now; it will be tried again.")
+    if state in {"XX000", "42710", "23505"}:  # "tuple concurrently updated", or the role appeared meanwhile
+        return Conflict("RoleChanged", "Somebody else changed the role at the same moment; it will be looked at again.")
+    if state in {"42883", "3F000"}:
+        return Misconfigured(
+            "FunctionsMissing",
+            "The rotator's functions are not installed in spec.postgres.database: run functions.sql there, or set rotator: "
+            "CreateRole.",
+        )
+    if state == "42501":
+        return Denied(
+            "RotatorLacksRights",
+            "The rotator may not do this. Run the installation SQL of its form (docs/providers/postgres) again.",
+        )
+    return Denied("ServerRefused", f"The server refused with SQLSTATE {state}; its log tells more.")
+
+
+def explained(error: Exception, *, writing: bool = False) -> KeyturnError:
+    """Any failure of the driver as one of ours."""
+    state = (error.diag.sqlstate or error.sqlstate) if isinstance(error, psycopg.Error) else None
+    lost = state is None or state.startswith("08") or state in {"57P01", "57P02"}
+    if lost and writing:
+        return OutcomeUnknown("ConnectionLost", "The connection was lost in mid-write; the role is read back first.")
+    if state is None:
+        return Unavailable("ServerDown", "The server cannot be reached, or did not answer in time.")
+    return _by_state(state)
+
+
+@contextmanager
+def translated(*, writing: bool = False) -> Generator[None]:
+    """Within this block nothing of the driver's gets out."""
+    try:
+        yield
+    except (psycopg.Error, TimeoutError, OSError) as error:
+        raise explained(error, writing=writing) from None

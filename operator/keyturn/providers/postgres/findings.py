@@ -1,0 +1,55 @@
+"""What the checks of Preflight collect, and how they ask. Knows no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from keyturn.core.model import Problem
+from keyturn.providers.postgres.connections import Connection
+from keyturn.providers.postgres.settings import Settings
+
+_SHOWN = 5
+
+
+class Findings:
+    """Problems that block, and notes on what could not be asked."""
+
+    def __init__(self, settings: Settings, current: str) -> None:
+        self.settings = settings
+        self.current = current  # role name; "" when nobody knows it yet
+        self._problems: list[Problem] = []
+        self._not_asked: list[Problem] = []
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What blocks, in the order it was found."""
+        return tuple(self._problems)
+
+    @property
+    def not_asked(self) -> tuple[Problem, ...]:
+        """What nobody could be asked about, and how to look oneself."""
+        return tuple(self._not_asked)
+
+    def block(self, reason: str, message: str) -> None:
+        """Something that blocks."""
+        self._problems.append(Problem(reason, message))
+
+    def note(self, reason: str, message: str) -> None:
+        """Something that could not be asked."""
+        self._not_asked.append(Problem(reason, message))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for people: the first five, and how many more."""
+    found = list(names)
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more
+
+
+async def ask(
+    connection: Connection, query: str, parameters: Sequence[object] | Mapping[str, object] | None = None
+) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    cursor = await connection.execute(query.encode(), parameters)
+    return await cursor.fetchall()

@@ -1,0 +1,217 @@
+"""The provider the reconciler sees: every mutation is preceded by a look at the system's identity and read back after.
+
+Decides nothing; keeps nothing between calls but which system it has seen and which sessions were its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from keyturn.core.model import Op, Problem, Reach, Sameness, Trial
+from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
+from keyturn.ports import (
+    Capabilities,
+    Conflict,
+    Credential,
+    Denied,
+    KeyturnError,
+    Misconfigured,
+    PlanRecord,
+    Principal,
+    ProviderRecord,
+    SecretRecord,
+    Session,
+    Unavailable,
+    Usage,
+)
+from keyturn.providers.postgres.changes import Changes, CreateRole, InstalledFunctions
+from keyturn.providers.postgres.checklist import go_through
+from keyturn.providers.postgres.connections import Connection, Connector, OwnSessions
+from keyturn.providers.postgres.identity import Identity, same_system
+from keyturn.providers.postgres.inventory import free_slot, inventory
+from keyturn.providers.postgres.refusals import refused
+from keyturn.providers.postgres.roles import Role, read_roles
+from keyturn.providers.postgres.sessions import usage
+from keyturn.providers.postgres.settings import Settings, read_settings
+from keyturn.providers.postgres.tags import Mark, Tag
+from keyturn.providers.postgres.trials import trial
+
+_ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
+_LENGTH: Final = 40  # 238 bits
+
+CAPABILITIES: Final = Capabilities(
+    reversible_disable=True,
+    tells_disabled_from_wrong=True,
+    sees_refused_attempts=False,  # only the server's log has them
+    lists_sessions=True,
+)
+
+
+class PostgresProvider:
+    """Satisfies ``ports.Provider`` for one plan on one server."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, settings: Settings, own: OwnSessions) -> None:
+        self._settings = settings
+        self._connector = Connector(settings, own)
+        self._identity = Identity(settings.system)
+        self._changes: Changes = InstalledFunctions() if settings.functions else CreateRole(settings.owner)
+        self.not_asked: tuple[Problem, ...] = ()  # what the last preflight could not ask, with how to look oneself
+
+    # --------------------------------------------------------------------------------------------- looking
+
+    async def identify(self) -> str:
+        """The declared system's own name: system identifier and database. Raises like a mutation would."""
+        async with self._connector.admin() as admin:
+            return (await self._identity.require(admin)).name
+
+    async def reach(self) -> Reach:
+        """Does the rotator's own login work? Never raises."""
+        try:
+            async with self._connector.admin():
+                return Reach.UP
+        except Unavailable:
+            return Reach.DOWN
+        except KeyturnError:
+            return Reach.REFUSED
+
+    async def same_system(self, current: Credential) -> Sameness:
+        """Proved live; see ``identity``. Never raises."""
+        return await same_system(self._connector, self._identity, self._settings.endpoints, current)
+
+    async def inventory(self) -> tuple[Principal, ...]:
+        """Owner, slots and strangers."""
+        async with self._connector.admin() as admin:
+            return await inventory(admin, self._settings)
+
+    async def preflight(self, current: Credential | None) -> tuple[Problem, ...]:
+        """The whole checklist; ``not_asked`` has the rest."""
+        async with self._connector.admin() as admin:
+            await self._identity.require(admin)
+            checklist = await go_through(self._connector, admin, self._settings, current)
+        self.not_asked = checklist.not_asked
+        return checklist.problems
+
+    async def next_id(self, current_id: str) -> str:
+        """The free slot. Raises Misconfigured with the reason for each slot that is not."""
+        async with self._connector.admin() as admin:
+            return await free_slot(admin, self._settings, current_id)
+
+    def mint(self) -> Sealed:
+        """40 letters and digits behind a mark that secret scanners can be told."""
+        return Sealed("kt" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
+
+    async def test(self, credential: Credential) -> Trial:
+        """Log in for real at every endpoint. Never raises."""
+        try:
+            system = await self.identify()
+        except KeyturnError:
+            return Trial.DOWN
+        return await trial(self._connector, self._settings.endpoints, credential, self._settings.owner, system)
+
+    async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
+        """Sessions and prepared transactions, from every node. Never raises: what cannot be seen is UNKNOWN."""
+        return await usage(self._connector, self._settings, ids, control)
+
+    async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
+        """PostgreSQL tells its log only."""
+        _ = (id_, since)
+        return ()
+
+    # -------------------------------------------------------------------------------------------- changing
+
+    async def ensure(self, op: Op, new: Credential, like: str) -> None:
+        """The slot exists, enabled, tagged, with this value, the owner's rights and ``like``'s settings."""
+        self._require_ours(like)
+        if new.id not in self._settings.slots:
+            raise Misconfigured("NotASlot", f"{new.id} is not one of spec.postgres.slots.")
+        _require_fit(new)
+        tag = self._tag(op, Mark.ACTIVE)
+        async with self._writing() as admin:
+            await self._changes.ensure(admin, new.id, new.value, like, tag)
+            await _read_back(admin, new.id, tag, can_login=True)
+
+    async def enable(self, op: Op, credential: Credential) -> None:
+        """LOGIN, with a verifier of this value."""
+        self._require_ours(credential.id)
+        if not credential.value.reveal().strip():
+            raise Denied("UnsuitableValue", "The escrowed value is empty: nothing was changed.")
+        tag = self._tag(op, Mark.ACTIVE)
+        async with self._writing() as admin:
+            await self._changes.enable(admin, credential.id, credential.value, tag)
+            await _read_back(admin, credential.id, tag, can_login=True)
+
+    async def disable(self, op: Op, id_: str) -> None:
+        """NOLOGIN. A role that does not exist is as disabled as can be."""
+        self._require_ours(id_)
+        tag = self._tag(op, Mark.DISABLED)
+        async with self._writing() as admin:
+            if await _role(admin, id_) is not None:
+                await self._changes.disable(admin, id_, tag)
+                await _read_back(admin, id_, None, can_login=False)
+
+    async def end_sessions(self, op: Op, id_: str) -> int:
+        """Only of a role that cannot log in."""
+        _ = op
+        self._require_ours(id_)
+        async with self._writing() as admin:
+            return await self._changes.terminate(admin, id_)
+
+    async def delete(self, op: Op, id_: str) -> None:
+        """Retires the slot: a password nobody knows, NOLOGIN, our tag. Never DROP: sessions of dropped roles go on writing."""
+        self._require_ours(id_)
+        tag = self._tag(op, Mark.RETIRED)
+        async with self._writing() as admin:
+            if await _role(admin, id_) is not None:
+                await self._changes.retire(admin, id_, tag)
+                await _read_back(admin, id_, tag, can_login=False)
+
+    async def close(self) -> None:
+        """Gives back the authority's file; connections do not outlive their call."""
+        self._connector.close()
+
+    # ---------------------------------------------------------------------------------------------- inside
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncGenerator[Connection]:
+        async with self._connector.admin(writing=True) as admin:
+            await self._identity.require(admin)
+            yield admin
+
+    def _tag(self, op: Op, mark: Mark) -> Tag:
+        return Tag.of(self._settings.plan, op, mark)
+
+    def _require_ours(self, id_: str) -> None:
+        if id_ not in self._settings.roles:
+            raise refused("KT001")
+
+
+async def _role(connection: Connection, name: str) -> Role | None:
+    return (await read_roles(connection, [name])).get(name)
+
+
+async def _read_back(connection: Connection, name: str, tag: Tag | None, *, can_login: bool) -> None:
+    """What was written is there. Raises Conflict if somebody wrote in between."""
+    role = await _role(connection, name)
+    if role is None or role.can_login != can_login or (tag is not None and role.tag != tag):
+        raise Conflict(
+            "RoleChanged", "The role is not as it was just written: somebody else changes it too. See who does."
+        )
+
+
+def _require_fit(new: Credential) -> None:
+    try:
+        require_suitable(new.value)
+    except Unsuitable as unfit:
+        raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
+
+
+def open_postgres(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord, own: OwnSessions) -> PostgresProvider:
+    """Raises Misconfigured with the field and the way out."""
+    return PostgresProvider(read_settings(record, plan, admin), own)

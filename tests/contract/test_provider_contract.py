@@ -1,0 +1,231 @@
+"""The contract every provider keeps, the one in memory included: world tests are worth what this suite is worth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
+from keyturn.core.sealed import Sealed
+from keyturn.ports import Credential, Denied, Misconfigured, Provider, Unavailable
+
+from support.postgres_plan import op
+from support.provider_rig import Rig
+
+pytestmark = pytest.mark.contract
+
+
+async def made(rig: Rig) -> Credential:
+    """NEW, as Create leaves it."""
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.ensure(op("Create"), new, rig.current.id)
+    return new
+
+
+async def state(provider: Provider, id_: str) -> Existence:
+    return next((p.state for p in await provider.inventory() if p.id == id_), Existence.ABSENT)
+
+
+async def test_the_declared_system_is_recognised_and_the_current_credential_works(rig: Rig):
+    assert await rig.provider.reach() is Reach.UP
+    assert await rig.provider.same_system(rig.current) is Sameness.SAME
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+
+
+async def test_a_healthy_backend_has_no_problems(rig: Rig):
+    assert await rig.provider.preflight(rig.current) == ()
+
+
+async def test_minted_values_differ_and_are_long_enough(rig: Rig):
+    first, second = rig.provider.mint(), rig.provider.mint()
+    assert first != second
+    assert len(first.reveal()) >= 16
+
+
+async def test_the_next_id_is_the_free_slot_and_asking_changes_nothing(rig: Rig):
+    before = await rig.provider.inventory()
+    assert await rig.provider.next_id(rig.current.id) == rig.free
+    assert await rig.provider.inventory() == before
+
+
+async def test_a_new_credential_works_beside_the_old_one(rig: Rig):
+    new = await made(rig)
+    assert await rig.provider.test(new) is Trial.WORKS
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+    assert await rig.admits(new)
+    assert await state(rig.provider, new.id) is Existence.ACTIVE
+
+
+async def test_the_inventory_names_the_plan_and_rotation_that_made_a_credential(rig: Rig):
+    new = await made(rig)
+    entry = next(p for p in await rig.provider.inventory() if p.id == new.id)
+    assert entry.plan
+    assert entry.tag == "rotation-1/1"
+
+
+async def test_ensuring_twice_is_the_same_as_once_also_after_a_restart(rig: Rig):
+    new = await made(rig)
+    await rig.again().ensure(op("Create"), new, rig.current.id)
+    assert await rig.provider.test(new) is Trial.WORKS
+
+
+async def test_no_slot_is_free_while_both_are_enabled(rig: Rig):
+    await made(rig)
+    with pytest.raises(Misconfigured) as refused:
+        await rig.provider.next_id(rig.current.id)
+    assert refused.value.reason == "NoFreeSlot"
+
+
+async def test_a_wrong_value_is_refused_and_not_called_disabled(rig: Rig):
+    assert await rig.provider.test(Credential(rig.current.id, Sealed("not-the-value-at-all"))) is Trial.REFUSED
+    assert await rig.provider.test(Credential(rig.free, Sealed("not-the-value-at-all"))) is Trial.REFUSED
+
+
+async def test_a_disabled_credential_says_so_to_its_holder_only(rig: Rig):
+    new = await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    assert await rig.provider.test(rig.current) is Trial.DISABLED
+    assert await rig.provider.test(Credential(rig.current.id, Sealed("not-the-value-at-all"))) is Trial.REFUSED
+    assert await rig.provider.test(new) is Trial.WORKS
+    assert not await rig.admits(rig.current)
+    assert await state(rig.provider, rig.current.id) is Existence.DISABLED
+
+
+async def test_disabling_twice_is_the_same_as_once(rig: Rig):
+    await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    await rig.again().disable(op("Disable"), rig.current.id)
+    assert await rig.provider.test(rig.current) is Trial.DISABLED
+
+
+async def test_enabling_brings_the_old_value_back(rig: Rig):
+    await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    await rig.provider.enable(op("Enable"), rig.current)
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+    assert await rig.admits(rig.current)
+    assert await state(rig.provider, rig.current.id) is Existence.ACTIVE
+
+
+async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: Rig):
+    new = await made(rig)
+    async with rig.somebody(rig.current):
+        seen = (await rig.provider.usage([rig.current.id], new))[rig.current.id]
+    assert seen.idle is Idle.IN_USE
+    others = [session for session in seen.sessions if not session.ours]
+    assert [session.principal for session in others] == [rig.current.id]
+    assert others[0].client_address
+    assert others[0].client_port
+
+
+async def test_nobody_connected_is_idle_because_the_control_session_was_seen(rig: Rig):
+    new = await made(rig)
+    seen = await rig.provider.usage([rig.current.id, new.id], new)
+    assert {usage.idle for usage in seen.values()} == {Idle.NOT_SEEN}
+
+
+async def test_without_a_control_session_nobody_knows(rig: Rig):
+    wrong = Credential(rig.current.id, Sealed("not-the-value-at-all"))
+    seen = (await rig.provider.usage([rig.current.id], wrong))[rig.current.id]
+    assert seen.idle is Idle.UNKNOWN
+    assert seen.blind
+
+
+async def test_sessions_outlive_disabling_and_end_when_told(rig: Rig):
+    new = await made(rig)
+    async with rig.somebody(rig.current):
+        await rig.provider.disable(op("Disable"), rig.current.id)
+        assert (await rig.provider.usage([rig.current.id], new))[rig.current.id].idle is Idle.IN_USE
+        assert await rig.provider.end_sessions(op("EndSessions"), rig.current.id) == 1
+        for _ in range(200):  # the backend ends it as soon as the server process looks up; each round asks the server anew
+            if (await rig.provider.usage([rig.current.id], new))[rig.current.id].idle is Idle.NOT_SEEN:
+                break
+        else:
+            pytest.fail("the session did not end")
+
+
+async def test_sessions_of_an_enabled_credential_are_not_ended(rig: Rig):
+    async with rig.somebody(rig.current):
+        with pytest.raises(Denied):
+            await rig.provider.end_sessions(op("EndSessions"), rig.current.id)
+
+
+async def test_an_enabled_credential_is_not_deleted(rig: Rig):
+    with pytest.raises(Denied):
+        await rig.provider.delete(op("Delete"), rig.current.id)
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+
+
+async def test_a_credential_with_open_sessions_is_not_deleted(rig: Rig):
+    new = await made(rig)
+    async with rig.somebody(rig.current):
+        await rig.provider.disable(op("Disable"), rig.current.id)
+        with pytest.raises(Denied):
+            await rig.provider.delete(op("Delete"), rig.current.id)
+    await rig.provider.enable(op("Enable"), rig.current)
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+    assert await rig.provider.test(new) is Trial.WORKS
+
+
+async def test_a_deleted_credential_is_retired_and_its_slot_is_free_again(rig: Rig):
+    new = await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    await rig.provider.delete(op("Delete"), rig.current.id)
+    await rig.again().delete(op("Delete"), rig.current.id)
+    assert await rig.provider.test(rig.current) in {Trial.REFUSED, Trial.DISABLED}
+    assert not await rig.admits(rig.current)
+    assert await state(rig.provider, rig.current.id) is Existence.RETIRED
+    assert await rig.provider.test(new) is Trial.WORKS
+    assert await rig.provider.next_id(new.id) == rig.current.id
+
+
+async def test_two_rotations_in_a_row_alternate(rig: Rig):
+    new = await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    await rig.provider.delete(op("Delete"), rig.current.id)
+    newer = Credential(await rig.provider.next_id(new.id), rig.provider.mint())
+    await rig.provider.ensure(op("Create", 2, rotation="rotation-2"), newer, new.id)
+    assert newer.id == rig.current.id
+    assert await rig.provider.test(newer) is Trial.WORKS
+    assert await rig.provider.test(rig.current) is Trial.REFUSED
+    assert await rig.provider.preflight(newer) != () or await rig.admits(newer)
+
+
+async def test_a_rolled_back_rotation_leaves_the_free_slot_free(rig: Rig):
+    new = await made(rig)
+    await rig.provider.disable(op("Discard"), new.id)
+    await rig.provider.delete(op("Discard"), new.id)
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+    assert await rig.provider.next_id(rig.current.id) == new.id
+
+
+async def test_what_does_not_exist_is_deleted_without_a_word(rig: Rig):
+    await rig.provider.disable(op("Discard"), rig.free)
+    await rig.provider.delete(op("Discard"), rig.free)
+    assert await rig.provider.next_id(rig.current.id) == rig.free
+
+
+async def test_a_login_nobody_declared_is_a_stranger(rig: Rig):
+    sneaky = rig.add_stranger()
+    assert [p.id for p in await rig.provider.inventory() if p.stranger] == [sneaky]
+
+
+async def test_nothing_is_concluded_while_the_backend_is_down(rig: Rig):
+    rig.unplug()
+    assert await rig.provider.reach() is Reach.DOWN
+    assert await rig.provider.test(rig.current) is Trial.DOWN
+    with pytest.raises(Unavailable):
+        await rig.provider.disable(op("Disable"), rig.current.id)
+    with pytest.raises(Unavailable):
+        await rig.provider.inventory()
+    with pytest.raises(Unavailable):
+        await rig.provider.preflight(rig.current)
+
+
+async def test_refused_attempts_are_told_only_where_the_provider_claims_to_see_them(rig: Rig):
+    await made(rig)
+    await rig.provider.disable(op("Disable"), rig.current.id)
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    await rig.admits(rig.current)
+    seen = await rig.provider.refused_attempts(rig.current.id, long_ago)
+    assert bool(seen) is rig.provider.capabilities.sees_refused_attempts

@@ -1,0 +1,120 @@
+"""What the provider contract needs of a backend, whatever it is: a provider, a credential that works, and other people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import psycopg
+from keyturn.ports import Credential, Provider
+from keyturn.providers.postgres.connections import OwnSessions
+
+from support.faults import Switchboard
+from support.memory_provider import MemoryBackend, MemoryProvider, Role
+from support.postgres_plan import CURRENT, SLOT_A, SLOT_B, Setting
+
+
+class Rig(Protocol):
+    """One backend under the contract."""
+
+    provider: Provider
+    current: Credential
+    free: str  # the id next_id must name
+
+    def again(self) -> Provider:
+        """The same plan's provider, opened anew, as after a restart of the operator."""
+        ...
+
+    async def admits(self, credential: Credential) -> bool:
+        """Can somebody else log in with it?"""
+        ...
+
+    def somebody(self, credential: Credential) -> AbstractAsyncContextManager[None]:
+        """Somebody else holds a session open."""
+        ...
+
+    def unplug(self) -> None:
+        """The backend cannot be reached from now on."""
+        ...
+
+    def add_stranger(self) -> str:
+        """A login nobody declared; its id."""
+        ...
+
+
+class PostgresRig:
+    """A real server."""
+
+    free = SLOT_B
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.current = CURRENT
+        self._own = OwnSessions()
+        self.provider: Provider = self.again()
+
+    def again(self) -> Provider:
+        return self.setting.open(self._own)
+
+    async def admits(self, credential: Credential) -> bool:
+        try:
+            self._login(credential).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def somebody(self, credential: Credential) -> AsyncGenerator[None]:
+        session = self._login(credential, application_name="keyturn/control")  # a forged label helps nobody
+        try:
+            yield
+        finally:
+            session.close()
+
+    def unplug(self) -> None:
+        self.setting.server.halt()
+
+    def add_stranger(self) -> str:
+        self.setting.server.sql("CREATE ROLE sneaky LOGIN PASSWORD 'x'", "GRANT orders_owner TO sneaky")
+        return "sneaky"
+
+    def _login(self, credential: Credential, **options: str) -> psycopg.Connection:
+        value = credential.value.reveal_text()
+        return self.setting.server.connect(credential.id, value, self.setting.database, **options)
+
+
+class MemoryRig:
+    """The backend of the world tests."""
+
+    free = SLOT_B
+
+    def __init__(self) -> None:
+        self.backend = MemoryBackend(roles={SLOT_A: Role(CURRENT.value)})
+        self.current = CURRENT
+        self.provider: Provider = self.again()
+
+    def again(self) -> Provider:
+        return MemoryProvider(self.backend, (SLOT_A, SLOT_B), Switchboard())
+
+    async def admits(self, credential: Credential) -> bool:
+        number = self.backend.login(credential.id, credential.value, "10.9.9.9")
+        if number is not None:
+            self.backend.hang_up(number)
+        return number is not None
+
+    @asynccontextmanager
+    async def somebody(self, credential: Credential) -> AsyncGenerator[None]:
+        number = self.backend.login(credential.id, credential.value, "10.9.9.9")
+        assert number is not None
+        try:
+            yield
+        finally:
+            self.backend.hang_up(number)
+
+    def unplug(self) -> None:
+        self.backend.down = True
+
+    def add_stranger(self) -> str:
+        self.backend.roles["sneaky"] = Role(CURRENT.value, declared=False)
+        return "sneaky"
