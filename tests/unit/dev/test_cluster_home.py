@@ -30,7 +30,7 @@ def taken_by_someone(directory: Path) -> bool:
 
 
 def test_while_one_command_is_at_work_no_other_gets_the_lock(state: Path) -> None:
-    home = Home.of()
+    home = Home.of("keyturn")
 
     with home.locked():
         home.remember_driver("local")
@@ -41,14 +41,14 @@ def test_while_one_command_is_at_work_no_other_gets_the_lock(state: Path) -> Non
 
 
 def test_the_lock_leaves_nothing_behind_where_there_is_no_cluster(state: Path) -> None:
-    with Home.of().locked():
+    with Home.of("keyturn").locked():
         assert state.is_dir()
 
     assert not state.exists()
 
 
 def test_the_lock_is_let_go_when_the_command_fails(state: Path) -> None:
-    home = Home.of()
+    home = Home.of("keyturn")
     home.remember_driver("local")
 
     with pytest.raises(ZeroDivisionError), home.locked():
@@ -60,7 +60,7 @@ def test_the_lock_is_let_go_when_the_command_fails(state: Path) -> None:
 def test_a_relative_state_directory_is_ignored_as_the_specification_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "here")
 
-    assert Home.of().root == Path.home() / ".local/state/keyturn/cluster"
+    assert Home.of("keyturn").root == Path.home() / ".local/state/keyturn/cluster"
 
 
 def test_emptying_keeps_the_driver_and_forgetting_keeps_nothing(state: Path) -> None:
@@ -83,11 +83,11 @@ def test_others_are_the_clusters_of_every_other_name(state: Path) -> None:
     (state / "unrelated").mkdir()
 
     assert {home.name for home in Home.of("mine").others()} == {"keyturn", "yours"}
-    assert {home.name for home in Home.of().others()} == {"mine", "yours"}
+    assert {home.name for home in Home.of("keyturn").others()} == {"mine", "yours"}
 
 
 def test_the_state_directory_is_for_its_owner_only(state: Path) -> None:
-    home = Home.of()
+    home = Home.of("keyturn")
 
     with home.locked():
         home.remember_driver("local")

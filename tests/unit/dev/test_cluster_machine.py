@@ -69,7 +69,7 @@ def test_a_spawned_process_sees_the_end_of_its_input_when_we_are_gone(tmp_path: 
 
 
 def test_what_was_written_down_is_read_back(tmp_path: Path) -> None:
-    record = Record(3, [Process(10, 20), Process(11, 21)], ["/var/lib/cni"])
+    record = Record(3, [Process(10, 20), Process(11, 21)])
 
     record.write(tmp_path / "machine.json")
 

@@ -41,7 +41,7 @@ def plan(node: Layout) -> Plan:
         "uplink": at.UPLINK,
         "address": f"{node.node}/{node.link.prefixlen}",
         "gateway": str(node.machine),
-        "private": {str(source): target for target, source in node.private.items()},
+        "private": {str(place): str(layers) for place, layers in node.private.items()},
     }
 
 

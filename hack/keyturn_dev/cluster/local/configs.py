@@ -22,7 +22,8 @@ PAUSE_IMAGE = "docker.io/keyturn/pause:local"
 def write(node: Layout, kubeconfig: Path) -> None:
     """Write everything; `kubeconfig` is the administrator's."""
     below = (node.file(name) for name in ("logs", "pods", "kubelet", "etcd", "cni/net.d", "pki"))
-    for directory in (*below, *node.private.values()):
+    layers = (place / layer for place in node.private.values() for layer in ("upper", "work"))
+    for directory in (*below, *layers):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     _certificates(node, kubeconfig)
     node.file("containerd.toml").write_text(_containerd(node))
@@ -93,6 +94,7 @@ disabled_plugins = [
   address = "{node.containerd_socket}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
+  disable_apparmor = true            # its profile would stay loaded in the machine's kernel
   restrict_oom_score_adj = true      # without CAP_SYS_RESOURCE runc could not lower the score and would die
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{at.CNI_PROGRAMS}"

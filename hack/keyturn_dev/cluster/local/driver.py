@@ -46,6 +46,7 @@ class LocalDriver:
         elif self._record.exists():
             say("cluster: the last one was interrupted, or the machine restarted; making it anew")
         debian.ensure(debian.NODE_PACKAGES)
+        machine.load_kernel_modules()
         tools.ensure(tools.NODE)
         self.down()
         self._start()
@@ -62,7 +63,6 @@ class LocalDriver:
             node = self._layout(record)
             machine.remove_link(node.interface)
             machine.remove_control_groups(node.interface)
-            self._remove_directories(record)
         self._home.empty()
 
     def status(self) -> list[Part]:
@@ -98,38 +98,27 @@ class LocalDriver:
                 "the local driver needs root, for namespaces and control groups",
                 "Run it with sudo, or start Docker or Podman: the kind driver uses them.",
             )
+        if any(self._home.root.is_relative_to(place) for place in PRIVATE):
+            raise Trouble(
+                f"{self._home.root} is where the node keeps a layer of its own", "Set XDG_STATE_HOME elsewhere."
+            )
         if len(os.fsencode(self._home.root / "containerd.sock.ttrpc")) > _LONGEST_SOCKET:
             raise Trouble("the state directory's path is too long for a socket", "Set XDG_STATE_HOME to a shorter one.")
 
     def _layout(self, record: Record) -> Layout:
         return Layout(self._home.name, record.index, self._home.root, tools.directory())
 
-    def _other_records(self) -> list[Record]:
-        found = (Record.read(other.root / self._record.name) for other in self._home.others())
-        return [record for record in found if record]
-
-    def _remove_directories(self, record: Record) -> None:
-        """Remove the mount points made on the machine, unless another cluster stands on them."""
-        shared = {path for other in self._other_records() for path in other.made_directories}
-        for path in map(Path, record.made_directories):
-            if str(path) not in shared and path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-
-    def _free_index(self, others: list[Record]) -> int:
-        taken = {record.index for record in others}
+    def _free_index(self) -> int:
+        others = (Record.read(other.root / self._record.name) for other in self._home.others())
+        taken = {record.index for record in others if record}
         for index in range(MOST_CLUSTERS):
             if index not in taken and not machine.interface_exists(f"keyturn{index}"):
                 return index
         raise Trouble(f"there are {MOST_CLUSTERS} local clusters already", "Take one down with hack/cluster down.")
 
     def _start(self) -> None:
-        others = self._other_records()
-        shared = {path for other in others for path in other.made_directories}
-        made = [path for path in PRIVATE if path in shared or not Path(path).exists()]
-        record = Record(self._free_index(others), [], made)
+        record = Record(self._free_index(), [])
         record.write(self._record)
-        for path in made:
-            Path(path).mkdir(exist_ok=True)
         node = self._layout(record)
         configs.write(node, self._home.kubeconfig)
         plan = node.file("plan.json")
@@ -152,7 +141,7 @@ class LocalDriver:
             inner = Process.running(outer.children()[0])
             if inner is None:
                 raise Trouble(f"the node ended at once; see {node.log('node')}")
-            Record(record.index, [outer, inner], record.made_directories).write(self._record)
+            Record(record.index, [outer, inner]).write(self._record)
             machine.lay_link(node, inner.pid)
             os.write(word, b"go\n")
         finally:

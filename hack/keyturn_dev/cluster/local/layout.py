@@ -19,7 +19,7 @@ COREDNS_HEALTH_PORT = 8080
 DOMAIN = "cluster.local"
 MOST_CLUSTERS = 16
 UPLINK = "uplink"  # the node's end of the pair of interfaces; the machine's end is Layout.interface
-PRIVATE = ("/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni")
+PRIVATE = (Path("/etc"), Path("/var/lib"), Path("/var/log"))
 CNI_PROGRAMS = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
 
 
@@ -95,9 +95,9 @@ class Layout:
         return self.file("logs", f"{name}.log")
 
     @property
-    def private(self) -> Mapping[str, Path]:
-        """Directories that programs write to whatever they are told, and what the node sees in their place."""
-        return {target: self.file("private", *Path(target).parts[1:]) for target in PRIVATE}
+    def private(self) -> Mapping[Path, Path]:
+        """Directories that programs write to whatever they are told, and where what they write really goes."""
+        return {place: self.file("private", *place.parts[1:]) for place in PRIVATE}
 
     @property
     def containerd_socket(self) -> Path:

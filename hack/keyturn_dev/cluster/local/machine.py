@@ -17,6 +17,8 @@ from keyturn_dev.cluster.local.layout import UPLINK, Layout
 from keyturn_dev.cluster.shell import Trouble, run, succeeds, wait_until
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
+NODE_CONTROLLERS = {"cpu", "cpuset", "hugetlb", "io", "memory", "pids"}  # what the kubelet asks for with version 2
+KERNEL_MODULES = {"br_netfilter": Path("/proc/sys/net/bridge"), "overlay": Path("/sys/module/overlay")}
 
 
 def _stat(pid: int) -> tuple[str, int]:
@@ -70,7 +72,6 @@ class Record:
 
     index: int
     processes: list[Process]
-    made_directories: list[str]
 
     def write(self, path: Path) -> None:
         """Replace the record in one step."""
@@ -84,7 +85,7 @@ class Record:
         if not path.exists():
             return None
         told = json.loads(path.read_text())
-        return cls(told["index"], [Process(**one) for one in told["processes"]], told["made_directories"])
+        return cls(told["index"], [Process(**one) for one in told["processes"]])
 
 
 def spawn(argv: list[str], log: Path) -> tuple[Process | None, int]:
@@ -106,6 +107,13 @@ def spawn(argv: list[str], log: Path) -> tuple[Process | None, int]:
     finally:
         os.close(reading)
     return Process.running(pid), writing
+
+
+def load_kernel_modules() -> None:
+    """Load what Services and images need, where it is neither loaded nor built in. Raises Trouble if there is none."""
+    for module, sign in KERNEL_MODULES.items():
+        if not sign.exists() and not succeeds(["modprobe", module]):
+            raise Trouble(f"this kernel has no {module}", "Start Docker or Podman elsewhere, or use another kernel.")
 
 
 def interface_exists(name: str) -> bool:
@@ -144,17 +152,30 @@ def _hierarchies() -> list[Path]:
 
 
 def make_control_groups(name: str) -> None:
-    """Make a group called `name` in every hierarchy, with the controllers that version 2 wants switched on."""
-    for root in _hierarchies():
-        group = root / name
-        group.mkdir(exist_ok=True)
-        controllers = group / "cgroup.controllers"
-        if root == CONTROL_GROUPS and controllers.exists():
-            wanted = " ".join(f"+{one}" for one in controllers.read_text().split())
-            (group / "cgroup.subtree_control").write_text(wanted)
-        for setting in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group of version 1, which nothing may join
-            if (group / setting).exists() and not (group / setting).read_text().strip():
-                (group / setting).write_text((root / setting).read_text())
+    """Make a group called `name` in every hierarchy. Raises Trouble where control groups are not ours to divide."""
+    try:
+        for root in _hierarchies():
+            group = root / name
+            group.mkdir(exist_ok=True)
+            if (group / "cgroup.controllers").exists() and root == CONTROL_GROUPS:
+                _switch_on(root)  # version 2: a group has the controllers that its parent switches on
+                _switch_on(group)
+            for setting in ("cpuset.cpus", "cpuset.mems"):  # version 1: empty in a new group, which nothing may join
+                if (group / setting).exists() and not (group / setting).read_text().strip():
+                    (group / setting).write_text((root / setting).read_text())
+    except OSError:
+        raise Trouble(
+            f"control groups cannot be made below {CONTROL_GROUPS}",
+            "Is this a container? Run it on the machine itself, or start Docker or Podman for the kind driver.",
+        ) from None
+
+
+def _switch_on(group: Path) -> None:
+    able = (group / "cgroup.controllers").read_text().split()
+    already = (group / "cgroup.subtree_control").read_text().split()
+    for controller in able:
+        if controller in NODE_CONTROLLERS and controller not in already:
+            (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def remove_control_groups(name: str) -> None:

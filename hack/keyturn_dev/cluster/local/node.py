@@ -134,11 +134,15 @@ def command(*argv: str) -> None:
 
 
 def lay_mounts(plan: Plan) -> None:
-    """Give the node its own /run, logs and kernel settings; nothing mounted here is seen by the machine."""
+    """Give the node its own /run and kernel settings, and layers over directories that programs write to unasked.
+
+    Nothing mounted here is seen by the machine.
+    """
     command("mount", "--make-rshared", "/")  # within this namespace, so that volumes reach containers
     command("mount", "-t", "tmpfs", "-o", "mode=0755", "keyturn", "/run")
-    for source, target in plan["private"].items():
-        command("mount", "--bind", source, target)
+    for place, layers in plan["private"].items():
+        options = f"lowerdir={place},upperdir={layers}/upper,workdir={layers}/work"
+        command("mount", "-t", "overlay", "-o", options, "keyturn", place)
     for number, (setting, value) in enumerate(KERNEL_SETTINGS.items()):
         if not Path("/proc/sys", setting).exists():
             continue
