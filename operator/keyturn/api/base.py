@@ -78,7 +78,7 @@ def _format_whole_time(value: datetime) -> str:
 
 
 Time = Annotated[datetime, PlainSerializer(_format_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-WholeTime = Annotated[  # short enough for a column of kubectl get, whose own date columns cannot show the future
+WholeTime = Annotated[
     datetime, PlainSerializer(_format_whole_time), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Name = Annotated[

@@ -25,6 +25,7 @@ Schema = dict[str, JsonValue]
 _DROPPED = frozenset({"title", "$defs", "discriminator"})
 _POLICY_KEYWORDS = frozenset(
     {KEY, "default", "pattern", "maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties"}
+    | {"enum", "minimum", "maximum"}
 )
 
 

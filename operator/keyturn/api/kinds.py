@@ -119,7 +119,7 @@ PLAN = Kind(
         Column("Current", ".status.currentId"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
         Column("Phase", ".status.lastRotationPhase"),
-        Column("Next", ".status.nextRotationTime"),
+        Column("Next", ".status.next"),
         _AGE,
     ),
     rules=(rules.PLAN_NAME,),

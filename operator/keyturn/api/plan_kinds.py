@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_serializer
 
 from keyturn.api import rules
 from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
@@ -200,5 +200,12 @@ class PlanStatus(Model):
     last_rotation_time: Time | None = Field(default=None, description="When it ended.")
     adopted_at: Time | None = Field(default=None, description="When the current credential was taken over.")
     next_rotation_time: WholeTime | None = Field(default=None, description="When the schedule rotates next.")
+    next: str = Field(default="", description="The same, for people.")
     ran: list[str] = Field(default_factory=list[str], description="Names of Rotations that ran; they never run again.")
     system_id: str = Field(default="", description="The backend's own identifier, as first seen.")
+
+    @field_serializer("next")
+    def _next_for_people(self, _stored: str) -> str:
+        """Follows ``next_rotation_time``; date columns of ``kubectl get`` show a future time as <invalid> (1.36)."""
+        due = self.next_rotation_time
+        return f"{due.astimezone(UTC):%Y-%m-%d %H:%MZ}" if due else ""

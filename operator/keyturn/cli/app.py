@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keyturn.cli.abort import abort
+from keyturn.cli.inject import documents_of, inject
 from keyturn.cli.rotate import rotate
 from keyturn.cli.status import status
 from keyturn.cli.terminal import (
@@ -122,5 +124,27 @@ def watch_verb(
         async with target(namespace, context, kubeconfig).session() as session:
             record = await rotation_named(session, name)
             return 0 if succeeded(await follow(session, WallClock(), record, screen())) else ASKED_WRONG
+
+    run(verb())
+
+
+@app.command("inject")
+def inject_verb(
+    file: Annotated[Path, typer.Option("--filename", "-f", help="A manifest, or - for standard input.")],
+    image: Annotated[str, typer.Option(help="The probe's image; default: the one this cluster's injector uses.")] = "",
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print a manifest with the probe in it, as the webhook would make its pods."""
+
+    async def verb() -> int:
+        documents = documents_of(file)
+        async with target(namespace, context, kubeconfig).session() as session:
+            made = await inject(session, documents, image)
+        for warning in made.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        typer.echo(made.manifest, nl=False)
+        return 0
 
     run(verb())

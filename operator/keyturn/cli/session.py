@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+import yaml
 from kubernetes.aio import config as kubernetes_config
 
 from keyturn.api.base import API_VERSION
 from keyturn.api.kinds import PLAN, ROTATION, RotationSpec
 from keyturn.cli.objects import plan_of, rotation_of
 from keyturn.core.model import ObjectKey
+from keyturn.injector.patch import Interest, interest_of
 from keyturn.kube.client import KubeClient, Patch
 from keyturn.kube.paths import PLANS, ROTATIONS, ours
-from keyturn.kube.raw import Json, text
+from keyturn.kube.raw import Json, listed, text
 from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
 
 T = TypeVar("T")
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_INJECTORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=injector"
 
 
 class Api(Protocol):
@@ -31,7 +34,9 @@ class Api(Protocol):
         """One object, None if it does not exist."""
         ...
 
-    async def collect(self, path: str, project: Callable[[Json], T | None]) -> list[T]:
+    async def collect(
+        self, path: str, project: Callable[[Json], T | None], *, metadata_only: bool = False, **query: str
+    ) -> list[T]:
         """A whole collection, projected."""
         ...
 
@@ -86,13 +91,13 @@ class Session:
         body: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         return text(await self.api.create(_WHO, body), "status", "userInfo", "username")
 
-    async def request(self, plan: PlanRecord, spec: RotationSpec) -> RotationRecord:
-        """Make a Rotation owned by its plan; the API server completes its name."""
+    async def request(self, plan: PlanRecord, name: str, spec: RotationSpec) -> RotationRecord:
+        """Make a Rotation owned by its plan. Raises Conflict when another has that name."""
         body: Json = {
             "apiVersion": API_VERSION,
             "kind": ROTATION.name,
             "metadata": {
-                "generateName": f"{plan.key.name}-",
+                "name": name,
                 "namespace": plan.key.namespace,
                 "ownerReferences": [
                     {"apiVersion": API_VERSION, "kind": PLAN.name, "name": plan.key.name, "uid": plan.uid}
@@ -106,8 +111,24 @@ class Session:
         """Ask a rotation to go back."""
         await self.api.patch(ours(ROTATIONS, key.namespace, key.name), {"spec": {"abort": True}}, Patch.MERGE)
 
+    async def interests(self, namespace: str) -> list[Interest]:
+        """What injection needs of a namespace's plans."""
+        return await self.api.collect(ours(PLANS, namespace), interest_of)
+
+    async def probe_images(self) -> list[str]:
+        """The images that injectors of this cluster put into pods."""
+        found = await self.api.collect("/apis/apps/v1/deployments", _probe_image, labelSelector=_INJECTORS)
+        return sorted(set(found))
+
     def _missing(self, what: str, look: str) -> Misconfigured:
         return Misconfigured("NotFound", f"there is no {what} in namespace {self.namespace}; look with: {look}")
+
+
+def _probe_image(deployment: Json) -> str | None:
+    """What the injector's --probe-image says."""
+    containers = listed(deployment, "spec", "template", "spec", "containers")
+    said = [str(argument) for container in containers for argument in container.get("args", [])]
+    return next((argument.partition("=")[2] for argument in said if argument.startswith("--probe-image=")), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,8 @@ class Target:
     async def session(self) -> AsyncGenerator[Session]:
         """Connect. Raises Misconfigured when no kubeconfig can be used."""
         path = self._path()
-        namespace = self.namespace or self._namespace_of_context(path)
+        context = self._chosen_context(path)
+        namespace = self.namespace or text(context, "context", "namespace") or "default"
         async with await KubeClient.connect(path, self.context) as client:
             yield Session(client, namespace)
 
@@ -131,20 +153,18 @@ class Target:
         listed = os.environ.get("KUBECONFIG")
         return self.kubeconfig or (Path(listed) if listed else Path.home() / ".kube" / "config")
 
-    def _namespace_of_context(self, path: Path) -> str:
+    def _chosen_context(self, path: Path) -> Json:
+        """The context that the flags mean. Read before connecting: a broken file ends here, in words."""
         loads = cast("Any", kubernetes_config)  # carries no types
         try:
             contexts, active = cast("tuple[list[Json], Json]", loads.list_kube_config_contexts(config_file=str(path)))
-        except (kubernetes_config.ConfigException, OSError):
-            raise Misconfigured(
+        except (kubernetes_config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+            raise Misconfigured(  # the client raises whatever a file that is no kubeconfig happens to break
                 "NoKubeconfig", f"cannot use kubeconfig {path}; name one with --kubeconfig or $KUBECONFIG"
             ) from None
-        chosen = active
-        if self.context is not None:
-            named = [context for context in contexts if context.get("name") == self.context]
-            if not named:
-                raise Misconfigured(
-                    "NoContext", f"{path} has no context {self.context}; look with: kubectl config get-contexts"
-                )
-            (chosen,) = named
-        return text(chosen, "context", "namespace") or "default"
+        named = [context for context in contexts if context.get("name") == self.context]
+        if self.context is not None and not named:
+            raise Misconfigured(
+                "NoContext", f"{path} has no context {self.context}; look with: kubectl config get-contexts"
+            )
+        return named[0] if named else active

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from keyturn.api.crds import crd, crds, structural
-from keyturn.api.kinds import KINDS, PLAN, ROTATION, Kind, RotationPlanSpec
+from keyturn.api.kinds import KINDS, PLAN, ROTATION, Kind, PlanStatus, RotationPlanSpec
 from keyturn.api.rules import KEY, Rule
 
 Node = dict[str, Any]
@@ -72,7 +73,7 @@ def test_a_status_refuses_and_fills_in_nothing() -> None:
     for kind in (PLAN, ROTATION):
         status: Node = schema_of(kind)["properties"]["status"]
         for path, node in nodes(status):
-            assert not {KEY, "default", "maxLength", "minItems"} & node.keys(), path
+            assert not {KEY, "default", "maxLength", "minItems", "enum", "minimum"} & node.keys(), path
 
 
 def test_defaults_are_those_of_the_models() -> None:
@@ -105,3 +106,10 @@ def test_names_and_columns_are_what_people_type_and_read() -> None:
 @pytest.mark.parametrize("place", ["", ".slots"])
 def test_a_rule_names_a_field_only_when_it_has_one(place: str) -> None:
     assert ("fieldPath" in Rule("true", "words", place).as_schema()) is bool(place)
+
+
+def test_the_next_rotation_is_told_to_people_by_the_same_field_that_machines_read() -> None:
+    due = datetime(2030, 11, 25, 3, 0, 7, 500, tzinfo=UTC)
+    written = PlanStatus(next_rotation_time=due, next="stale").model_dump(mode="json", by_alias=True)
+    assert (written["nextRotationTime"], written["next"]) == ("2030-11-25T03:00:07Z", "2030-11-25 03:00Z")
+    assert PlanStatus(next="stale").model_dump(mode="json")["next"] == ""

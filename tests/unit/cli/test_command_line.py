@@ -42,6 +42,15 @@ def test_a_kubeconfig_that_is_not_there_is_one_line_with_the_way_out(tmp_path: P
     assert "kubeconfig" in result.stderr
 
 
+@pytest.mark.parametrize("text", ["", "[]", "contexts: 3", "{", "kind: Config"])
+def test_a_file_that_is_no_kubeconfig_is_one_line_too(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    result = CliRunner().invoke(app, ["status", "--kubeconfig", str(path)])
+    assert result.exit_code == ASKED_WRONG
+    assert result.stderr.startswith("error: cannot use kubeconfig")
+
+
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(KUBECONFIG)

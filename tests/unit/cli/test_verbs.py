@@ -15,7 +15,7 @@ from rich.console import Console
 
 from keyturn.api.base import API_VERSION
 from keyturn.cli.abort import abort
-from keyturn.cli.inject import injected_file
+from keyturn.cli.inject import documents_of, inject
 from keyturn.cli.rotate import rotate
 from keyturn.cli.session import Session
 from keyturn.cli.status import status
@@ -24,7 +24,7 @@ from keyturn.cli.watch import follow, rotation_named, succeeded
 from keyturn.cli.why import why
 from keyturn.kube.client import Patch
 from keyturn.kube.raw import Json
-from keyturn.ports import KeyturnError, Misconfigured, PlanRecord, RotationRecord, Unavailable
+from keyturn.ports import Conflict, KeyturnError, Misconfigured, PlanRecord, RotationRecord, Unavailable
 from support.seen import NOW, plan, rotation
 
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class ApiInMemory:
     then: list[RotationRecord | KeyturnError] = field(default_factory=list)
     patched: list[tuple[str, Json]] = field(default_factory=list)
     created: list[tuple[str, Json]] = field(default_factory=list)
+    taken: tuple[str, ...] = ()  # names that somebody else takes at the last moment
 
     def put(self, *records: PlanRecord | RotationRecord) -> ApiInMemory:
         for record in records:
@@ -75,7 +76,14 @@ class ApiInMemory:
             self.put(following)
         return self.objects.get(path)
 
-    async def collect(self, path: str, project: Callable[[Json], T | None]) -> list[T]:
+    async def collect(
+        self,
+        path: str,
+        project: Callable[[Json], T | None],
+        *,
+        metadata_only: bool = False,  # noqa: ARG002 -- the port's signature
+        **query: str,  # noqa: ARG002 -- same
+    ) -> list[T]:
         mine = (raw for key, raw in self.objects.items() if key.startswith(f"{path}/"))
         return [kept for raw in mine if (kept := project(raw)) is not None]
 
@@ -83,8 +91,10 @@ class ApiInMemory:
         self.created.append((path, body))
         if path.endswith("selfsubjectreviews"):
             return {"status": {"userInfo": {"username": "oidc:ann@example.com"}}}
-        name = f"{body['metadata']['generateName']}x7k2p"
-        stored = body | {"metadata": body["metadata"] | {"name": name, "creationTimestamp": NOW.isoformat()}}
+        name = body["metadata"]["name"]
+        if name in self.taken:
+            raise Conflict("Changed", "taken in between")
+        stored = body | {"metadata": body["metadata"] | {"creationTimestamp": NOW.isoformat()}}
         self.objects[f"{path}/{name}"] = stored
         return stored
 
@@ -113,7 +123,7 @@ def written(console: Console) -> str:
 async def test_a_rotation_is_asked_for_in_the_name_of_the_person_and_owned_by_the_plan() -> None:
     api = ApiInMemory().put(plan())
     record = await rotate(at(api), "orders-db", "laptop lost")
-    assert record.key.name == "orders-db-x7k2p"
+    assert record.key.name == "orders-db-1"
     path, body = api.created[-1]
     assert path == ROTATIONS
     assert body["spec"]["requestedBy"] == "oidc:ann@example.com"
@@ -144,7 +154,20 @@ async def test_a_rotation_that_cannot_run_is_not_made(
 
 async def test_a_finished_rotation_does_not_stand_in_the_way_of_the_next() -> None:
     api = ApiInMemory().put(plan(), rotation("orders-db-1", phase="RolledBack"))
-    assert (await rotate(at(api), "orders-db", "again")).key.name == "orders-db-x7k2p"
+    assert (await rotate(at(api), "orders-db", "again")).key.name == "orders-db-2"
+
+
+async def test_a_name_that_ever_ran_is_not_used_again() -> None:
+    api = ApiInMemory().put(plan(generation=4, ran=["orders-db-3", "orders-db-4"]))
+    assert (await rotate(at(api), "orders-db", "again")).key.name == "orders-db-5"
+
+
+async def test_a_name_taken_at_the_last_moment_is_passed_over_and_a_crowd_is_said() -> None:
+    api = ApiInMemory(taken=("orders-db-1",)).put(plan())
+    assert (await rotate(at(api), "orders-db", "again")).key.name == "orders-db-2"
+    crowd = ApiInMemory(taken=tuple(f"orders-db-{i}" for i in range(20))).put(plan())
+    with pytest.raises(Misconfigured, match="others ask"):
+        await rotate(at(crowd), "orders-db", "again")
 
 
 # -------------------------------------------------------------------------------------------------- abort
@@ -239,17 +262,71 @@ async def test_a_plan_without_rotations_says_how_to_ask_for_one() -> None:
 
 # ------------------------------------------------------------------------------------------------- inject
 
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: orders-api}
+spec:
+  template:
+    spec:
+      containers:
+        - name: app
+          image: app
+          env: [{name: URL, valueFrom: {secretKeyRef: {name: orders-db, key: DATABASE_URL}}}]
+"""
+STRANGER = "apiVersion: v1\nkind: Service\nmetadata: {name: orders-api}\n"
+PLAN_FILE = """
+kind: RotationPlan
+metadata: {name: fresh}
+spec: {secret: {name: orders-db, keys: {DATABASE_URL: "{password}"}}}
+"""
 
-def marked(manifest: Json) -> Json:
-    return manifest | {"marked": True}
+
+def parsed(*texts: str) -> list[Json]:
+    return [yaml.safe_load(text) for text in texts]
 
 
-def test_every_document_and_every_item_of_a_list_is_changed(tmp_path: Path) -> None:
-    path = tmp_path / "all.yaml"
-    path.write_text("kind: Pod\n---\n---\nkind: List\nitems: [{kind: Deployment}, {kind: Service}]\n")
-    pod, many = yaml.safe_load_all(injected_file(path, marked))
-    assert pod == {"kind": "Pod", "marked": True}
-    assert [item["marked"] for item in many["items"]] == [True, True]
+def injector(image: str) -> Json:
+    return {"spec": {"template": {"spec": {"containers": [{"args": ["injector", f"--probe-image={image}"]}]}}}}
+
+
+async def test_a_workload_of_a_plan_gets_the_probe_that_this_clusters_injector_uses() -> None:
+    api = ApiInMemory().put(plan())
+    api.objects["/apis/apps/v1/deployments/keyturn-injector"] = injector("keyturn/probe:1.2")
+    made = await inject(at(api), parsed(DEPLOYMENT, STRANGER), "")
+    deployment, service = yaml.safe_load_all(made.manifest)
+    (probe,) = deployment["spec"]["template"]["spec"]["initContainers"]
+    assert (probe["name"], probe["image"]) == ("keyturn-probe", "keyturn/probe:1.2")
+    assert service == yaml.safe_load(STRANGER)
+    assert made.warnings == ()
+
+
+async def test_a_plan_in_the_file_itself_counts_and_lists_are_opened() -> None:
+    many = {"kind": "List", "items": parsed(PLAN_FILE, DEPLOYMENT)}
+    made = await inject(at(ApiInMemory()), [many], "probe:x")
+    (found,) = yaml.safe_load_all(made.manifest)
+    assert found["items"][0] == yaml.safe_load(PLAN_FILE)
+    assert found["items"][1]["spec"]["template"]["spec"]["initContainers"][0]["image"] == "probe:x"
+
+
+async def test_a_workload_that_no_plan_concerns_is_left_alone_with_a_warning() -> None:
+    made = await inject(at(ApiInMemory()), parsed(DEPLOYMENT), "probe:x")
+    assert next(yaml.safe_load_all(made.manifest)) == yaml.safe_load(DEPLOYMENT)
+    assert made.warnings[0].startswith("Deployment/orders-api: ")
+
+
+async def test_plans_of_another_namespace_do_not_concern_a_workload() -> None:
+    elsewhere = DEPLOYMENT.replace("{name: orders-api}", "{name: orders-api, namespace: elsewhere}")
+    made = await inject(at(ApiInMemory().put(plan())), parsed(elsewhere), "probe:x")
+    assert len(made.warnings) == 1
+
+
+@pytest.mark.parametrize("images", [[], ["a", "b"]])
+async def test_no_single_injector_means_that_the_image_must_be_named(images: list[str]) -> None:
+    api = ApiInMemory()
+    api.objects = {f"/apis/apps/v1/deployments/{image}": injector(image) for image in images}
+    with pytest.raises(Misconfigured, match="--image"):
+        await inject(at(api), parsed(DEPLOYMENT), "")
 
 
 @pytest.mark.parametrize(
@@ -260,5 +337,11 @@ def test_a_file_that_is_no_manifest_is_refused_in_words(tmp_path: Path, text: st
     if text is not None:
         path.write_text(text)
     with pytest.raises(Misconfigured) as refused:
-        injected_file(path, marked)
+        documents_of(path)
     assert refused.value.reason == reason
+
+
+def test_empty_documents_of_a_file_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text("---\nkind: Pod\n---\n---\nkind: Service\n")
+    assert [document["kind"] for document in documents_of(path)] == ["Pod", "Service"]
