@@ -52,6 +52,7 @@ class Workload:
     crash_with: str = ""  # new pods crash when they read this user name
     overridden: Sealed | None = None  # the template sets the variable to this value instead
     pods: list[Pod] = field(default_factory=list)
+    shown: dict[str, object] = field(default_factory=dict)  # fields of its record that differ from the simulated ones
 
 
 class MemoryCluster:
@@ -68,6 +69,12 @@ class MemoryCluster:
         self.workloads: dict[ConsumerRef, Workload] = {}
         self.armed: Mapping[int, Mapping[str, Sealed]] = {}
         self.said: list[Announcement] = []
+        self.other_plans: list[PlanRecord] = []
+        self.secret_shown: dict[str, object] = {}  # fields of the consumers' Secret that differ
+        self.bystanders: list[Pod] = []  # pods that reference the Secret and belong to no simulated workload
+        self.admin_exists = True
+        self.provider_allows: dict[str, list[str]] = {"owners": ["orders"], "slots": ["orders_*"]}
+        self.admits_namespace = True
         self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------------------------------ our kinds
@@ -77,7 +84,7 @@ class MemoryCluster:
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
         del namespace
-        return [self.the_plan] if self.the_plan is not None else []
+        return [*([self.the_plan] if self.the_plan is not None else []), *self.other_plans]
 
     async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
         return [r for r in self.the_rotations.values() if r.spec.plan_ref.name == plan.name]
@@ -90,10 +97,11 @@ class MemoryCluster:
                     "endpoints": [{"host": "db.shop.svc"}],
                     "database": "shop",
                 },
-                "allow": {"owners": ["orders"], "slots": ["orders_*"]},
+                "allow": self.provider_allows,
             }
         )
-        return ProviderRecord("CredentialProvider", ObjectKey(plan.key.namespace, "db"), "provider-uid", 1, spec)
+        key = ObjectKey(plan.key.namespace, "db")
+        return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace)
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
         await self.board.write("create-rotation", lambda: self.add_rotation(plan.key.namespace, name, spec))
@@ -147,11 +155,12 @@ class MemoryCluster:
 
     async def secret(self, key: ObjectKey) -> SecretRecord | None:
         if key.name == "admin":
-            return SecretRecord(key, "admin-uid", "1", {}, {})
+            return SecretRecord(key, "admin-uid", "1", {}, {}) if self.admin_exists else None
         if not self.secret_data:
             return None
         writers = dict.fromkeys(self.secret_data, self.secret_writer)
-        return SecretRecord(key, "secret-uid", str(self.secret_version), dict(self.secret_data), writers)
+        record = SecretRecord(key, "secret-uid", str(self.secret_version), dict(self.secret_data), writers)
+        return replace(record, **self.secret_shown)  # type: ignore[arg-type]  # fields by name
 
     async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
         self._same(record.resource_version, str(self.secret_version))
@@ -202,7 +211,7 @@ class MemoryCluster:
         current = [p for p in workload.pods if p.generation == workload.generation and not p.terminating]
         ready = [p for p in workload.pods if p.ready and not p.terminating]
         way = Way.FILE if workload.reload else Way.ENV
-        return WorkloadRecord(
+        record = WorkloadRecord(
             ref=workload.ref,
             uid=f"uid-{workload.ref.name}",
             template={},
@@ -217,6 +226,7 @@ class MemoryCluster:
             paused=False,
             injected=True,
         )
+        return replace(record, **workload.shown)  # type: ignore[arg-type]  # fields by name
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         del workloads
@@ -238,8 +248,7 @@ class MemoryCluster:
                 deliveries=(Delivery("app", init=False, secret=secret, key="url", way=Way.ENV, place="URL"),),
                 container_starts={},
             )
-            for w in self.workloads.values()
-            for p in w.pods
+            for p in (*(p for w in self.workloads.values() for p in w.pods), *self.bystanders)
         ]
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:

@@ -209,6 +209,24 @@ def strangers_connected(sessions: Sequence[SessionSeen]) -> list[Problem]:
     ]
 
 
+def unsupported(pods: Sequence[PodRecord], workloads: Sequence[WorkloadRecord]) -> list[Problem]:
+    """Whoever references the Secret and is no known consumer would be left behind, or is the server itself."""
+    known = {w.ref for w in workloads}
+    owners = {str(p.consumer or f"Pod/{p.name}") for p in pods if p.consumer not in known and not _over(p)}
+    return [
+        Problem(
+            "ConsumerNotSupported",
+            f"{owner} uses the Secret too, and only Deployments can be rolled; give it a Secret of its own, above all "
+            "if it is the server",
+        )
+        for owner in sorted(owners)
+    ]
+
+
+def _over(pod: PodRecord) -> bool:
+    return pod.phase in ("Succeeded", "Failed")
+
+
 def silent_probes(pods: Sequence[PodRecord], testimonies: Mapping[str, Testimony]) -> list[Problem]:
     """A pod whose probe does not answer could never prove anything: better said before than after the roll."""
     return [

@@ -138,6 +138,7 @@ class Observer:
                 problems=(
                     *no_slot,
                     *await checklist.problems(self._cluster, scene, escrow, secret, workloads, inventory),
+                    *checklist.unsupported(pods, workloads),
                     *checklist.strangers_connected(view.old_sessions),
                     *checklist.silent_probes(pods, testimonies),
                 ),

@@ -1,0 +1,273 @@
+"""What only a running check can find: a clear reason, a way out, and nothing changed or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from keyturn.api.conditions import condition
+from keyturn.core.delivery import Delivery, Way
+from keyturn.core.model import ConsumerRef, ObjectKey
+from keyturn.core.sealed import Sealed
+from support.memory_cluster import Pod, spec
+from support.world import OLD_URL, START, World
+
+API = ConsumerRef("Deployment", "shop", "api")
+BACKEND_WRITES = {"ensure", "disable", "enable", "end-sessions", "delete", "write-secret"}
+
+
+def asked_of_the_plan(world: World) -> tuple[str, str]:
+    """Reason and words of the plan's Ready condition, which must not be True."""
+    world.run(5)
+    ready = condition(world.plan_status.conditions, "Ready")
+    assert ready is not None
+    assert ready.status == "False"
+    return ready.reason, ready.message
+
+
+def asked_of_the_rotation(world: World) -> tuple[str, str]:
+    """Why the rotation waits in Preflight."""
+    world.ask_for_rotation()
+    world.run(8)
+    status = world.cluster.the_rotations["orders-1"].status
+    assert status.phase == "Preflight"
+    return status.blockers[0].reason, status.blockers[0].message
+
+
+def plan_says(world: World, **changes: object) -> None:
+    assert world.cluster.the_plan is not None
+    world.cluster.the_plan = replace(world.cluster.the_plan, spec=spec(**changes))
+
+
+def _admin_missing(world: World) -> None:
+    world.cluster.admin_exists = False
+
+
+def _namespace(world: World) -> None:
+    world.cluster.admits_namespace = False
+
+
+def _secret_not_allowed(world: World) -> None:
+    world.cluster.provider_allows["secrets"] = ["other-*"]
+
+
+def _secret_is_admin(world: World) -> None:
+    plan_says(world, secret={"name": "admin", "keys": {"url": "{username}:{password}"}})
+
+
+def _secret_missing(world: World) -> None:
+    world.cluster.secret_data.clear()
+
+
+def _secret_immutable(world: World) -> None:
+    world.cluster.secret_shown["immutable"] = True
+
+
+def _secret_owned(world: World) -> None:
+    world.cluster.secret_shown["controlled_by"] = "ExternalSecret/orders-db (external-secrets.io)"
+
+
+def _template(world: World) -> None:
+    world.cluster.edit_secret(
+        {"url": Sealed("postgresql://orders_a:the-old-value-of-orders@elsewhere/shop")}, "kubectl"
+    )
+
+
+def _unknown_placeholder(world: World) -> None:
+    plan_says(world, secret={"name": "orders-db", "keys": {"url": "{user}:{password}"}})
+
+
+def _schedule(world: World) -> None:
+    plan_says(world, schedule={"cron": "0 0 31 2 *"})
+
+
+def _current_refused(world: World) -> None:
+    world.backend.roles["orders_a"].value = Sealed("somebody changed it")
+
+
+def _wrong_system(world: World) -> None:
+    world.backend.system = "another"
+
+
+def _second_plan(world: World) -> None:
+    assert world.cluster.the_plan is not None
+    world.cluster.other_plans = [replace(world.cluster.the_plan, key=ObjectKey("shop", "other"), uid="other")]
+
+
+def _second_plan_on_role(world: World) -> None:
+    assert world.cluster.the_plan is not None
+    wish = spec(secret={"name": "another", "keys": {"url": "{username}:{password}"}})
+    world.cluster.other_plans = [
+        replace(world.cluster.the_plan, key=ObjectKey("shop", "other"), uid="other", spec=wish)
+    ]
+
+
+PLAN_REASONS: dict[str, Callable[[World], None]] = {
+    "AdminSecretMissing": _admin_missing,
+    "NamespaceNotAdmitted": _namespace,
+    "SecretNotAllowed": _secret_not_allowed,
+    "SecretIsAdmin": _secret_is_admin,
+    "SecretMissing": _secret_missing,
+    "SecretImmutable": _secret_immutable,
+    "SecretOwnedByAnother": _secret_owned,
+    "TemplateMismatch": _template,
+    "UnknownPlaceholder": _unknown_placeholder,
+    "InvalidSchedule": _schedule,
+    "CurrentCredentialDoesNotWork": _current_refused,
+    "WrongSystem": _wrong_system,
+    "SecretShared": _second_plan,
+    "RoleShared": _second_plan_on_role,
+}
+
+
+@pytest.mark.parametrize("reason", sorted(PLAN_REASONS))
+def test_a_plan_that_cannot_work_says_why_and_changes_nothing(reason: str) -> None:
+    world = World()
+    world.locked_out.clear()
+    PLAN_REASONS[reason](world)
+    world.cluster.workloads.clear()
+    found, words = asked_of_the_plan(world)
+    assert found == reason
+    assert len(words) > 20
+    assert not BACKEND_WRITES & set(world.board.writes)
+    assert world.plan_status.adopted_at is None
+
+
+@pytest.mark.parametrize("reason", ["SecretMissing", "TemplateMismatch", "WrongSystem", "SecretShared"])
+def test_once_it_is_mended_the_plan_is_adopted_without_further_ado(reason: str) -> None:
+    world = World()
+    before = dict(world.cluster.secret_data)
+    PLAN_REASONS[reason](world)
+    workloads = dict(world.cluster.workloads)
+    world.cluster.workloads.clear()
+    asked_of_the_plan(world)
+    world.cluster.edit_secret(before, "kubectl")
+    world.backend.system = "one"
+    world.cluster.other_plans = []
+    world.cluster.workloads.update(workloads)
+    world.run(3)
+    assert world.plan_status.current_id == "orders_a"
+
+
+def _no_consumer(world: World) -> None:
+    plan_says(world, consumers={"list": []})
+    world.cluster.workloads.clear()
+
+
+def _listed_missing(world: World) -> None:
+    plan_says(world, consumers={"list": [{"name": "nobody"}]})
+
+
+def shown(**what: object) -> Callable[[World], None]:
+    def act(world: World) -> None:
+        world.cluster.workloads[API].shown.update(what)
+
+    return act
+
+
+def _split(world: World) -> None:
+    keys = {"user": "{username}", "pass": "{password}"}
+    world.cluster.edit_secret({"user": Sealed("orders_a"), "pass": Sealed("the-old-value-of-orders")}, "kubectl")
+    plan_says(world, secret={"name": "orders-db", "keys": {**keys, "url": spec().secret.keys["url"]}})
+    world.cluster.workloads[API].shown["deliveries"] = (
+        Delivery("app", init=False, secret="orders-db", key="user", way=Way.ENV, place="PGUSER"),
+        Delivery("app", init=False, secret="orders-db", key="pass", way=Way.FILE, place="/run/pass"),
+    )
+
+
+def _blind(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, sees_refused_attempts=False)
+
+
+def _short_watch(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, disable_delay=timedelta(hours=1))
+
+
+def _silent(world: World) -> None:
+    world.probes_silent = True
+
+
+def _stranger(world: World) -> None:
+    world.backend.login("orders_a", Sealed("the-old-value-of-orders"), "10.9.9.9")
+
+
+def _statefulset(world: World) -> None:
+    ref = ConsumerRef("StatefulSet", "shop", "postgres")
+    world.cluster.bystanders.append(Pod("postgres-0", ref, None, "10.1.0.99", OLD_URL))
+
+
+ROTATION_REASONS: dict[str, Callable[[World], None]] = {
+    "NoConsumer": _no_consumer,
+    "ConsumerMissing": _listed_missing,
+    "ConsumerPaused": shown(paused=True),
+    "ConsumerRolling": shown(settled=False),
+    "ConsumerUnhealthy": shown(healthy=False),
+    "ConsumerWouldBeUnavailable": shown(kills_first=True),
+    "SplitDelivery": _split,
+    "BlindWatch": _blind,
+    "WatchTooShort": _short_watch,
+    "ProbeSilent": _silent,
+    "UnknownSession": _stranger,
+    "ConsumerNotSupported": _statefulset,
+}
+
+
+@pytest.mark.parametrize("reason", sorted(ROTATION_REASONS))
+def test_a_rotation_that_would_not_be_safe_waits_in_preflight_and_changes_nothing(reason: str) -> None:
+    world = World()
+    ROTATION_REASONS[reason](world)
+    found, words = asked_of_the_rotation(world)
+    assert found == reason
+    assert len(words) > 20
+    assert not BACKEND_WRITES & set(world.board.writes)
+    assert world.cluster.secret_data["url"] == OLD_URL
+
+
+def test_a_workload_that_stops_pods_first_is_rolled_when_its_owner_accepts_that() -> None:
+    world = World()
+    world.cluster.workloads[API].shown["kills_first"] = True
+    accepts = {"name": "api", "allowUnavailable": True}
+    plan_says(world, consumers={"list": [accepts, {"name": "worker", "reload": "PerConnection"}]})
+    world.ask_for_rotation()
+    world.run(400)
+    assert world.phase == "Complete"
+
+
+@pytest.mark.parametrize("phase", ["Create", "Stage", "Roll", "Verify", "Soak", "Disable", "Watch"])
+def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -> None:
+    world = World()
+    world.ask_for_rotation()
+    for _ in range(400):
+        world.run(1)
+        if world.phase == phase:
+            break
+    assert world.cluster.the_plan is not None
+    world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=world.clock.now())
+    for _ in range(200):
+        world.run(1)
+        if world.cluster.the_plan is None:
+            break
+    assert world.cluster.the_plan is None
+    assert world.cluster.secret_data["url"] == OLD_URL
+    assert world.backend.roles["orders_a"].enabled
+    assert world.cluster.the_escrow is None
+
+
+def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_kept() -> None:
+    world = World()
+    world.ask_for_rotation()
+    for _ in range(400):
+        world.run(1)
+        if world.phase == "Soak":
+            break
+    world.backend.down = True
+    assert world.cluster.the_plan is not None
+    world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=START)
+    world.clock.time += timedelta(minutes=11)
+    world.run(3)
+    assert world.cluster.the_plan is None
+    assert world.cluster.the_escrow is not None
+    assert any(event.reason == "EscrowKept" for event in world.cluster.said)
