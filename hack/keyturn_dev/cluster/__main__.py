@@ -44,7 +44,8 @@ def status(name: Name = DEFAULT_NAME) -> None:
     if driver is None:
         say(f"cluster: there is no cluster {name}; run hack/cluster up")
         raise typer.Exit(1)
-    table = Table(title=f"{name} ({driver})", title_justify="left", box=None, pad_edge=False)
+    print(f"cluster {name}, driver {driver}")
+    table = Table(box=None, pad_edge=False)
     table.add_column("PART", no_wrap=True)
     table.add_column("STATE", overflow="fold")
     for part in parts:
@@ -77,7 +78,7 @@ def env(name: Name = DEFAULT_NAME) -> None:
 def main() -> int:
     """Run the command; a Trouble becomes its sentence and its hint."""
     try:
-        app()
+        app(prog_name="hack/cluster")
     except Trouble as trouble:
         say(f"cluster: {trouble}")
         if trouble.hint:

@@ -59,7 +59,11 @@ def ensure_cluster(name: str = DEFAULT_NAME, driver: str | None = None) -> Clust
     with home.locked():
         chosen = _choose(home, driver)
         home.remember_driver(chosen.name)
-        chosen.up()
+        try:
+            chosen.up()
+        except Trouble:
+            home.forget_if_empty()
+            raise
     return _cluster(home, chosen.name)
 
 

@@ -66,6 +66,11 @@ class Home:
             self.forget()
             self.remember_driver(driver)
 
+    def forget_if_empty(self) -> None:
+        """Remove the state directory when there is nothing in it but the name of a driver that made nothing."""
+        if {path.name for path in self.root.iterdir()} <= {"driver"}:
+            self.forget()
+
     def forget(self) -> None:
         """Remove the state directory."""
         shutil.rmtree(self.root, ignore_errors=True)

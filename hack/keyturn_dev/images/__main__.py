@@ -25,7 +25,7 @@ def main() -> int:
     app = typer.Typer(add_completion=False)
     app.command()(images)
     try:
-        app()
+        app(prog_name="hack/images")
     except Trouble as trouble:
         say(f"images: {trouble}")
         if trouble.hint:

@@ -36,6 +36,15 @@ def test_a_cluster_keeps_the_driver_that_made_it() -> None:
     assert refused.value.hint == "Run hack/cluster down first."
 
 
+def test_a_driver_that_could_make_nothing_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
+
+    with pytest.raises(Trouble, match="neither Docker nor Podman answers"):
+        api.ensure_cluster(driver="kind")
+
+    assert Home.of().driver is None
+
+
 def test_a_cluster_that_is_not_there_is_not_described() -> None:
     with pytest.raises(Trouble, match="there is no cluster"):
         api.describe()
