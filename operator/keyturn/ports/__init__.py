@@ -1,0 +1,52 @@
+"""What the reconciler needs of the world, as protocols and plain records.
+
+Adapters live in ``providers``, ``kube`` and ``reporters``; fakes that satisfy them live in the tests. Nothing here does
+anything.
+"""
+
+from keyturn.core.evidence import Connection, Session, Sight, Testimony
+from keyturn.ports.backend import Capabilities, Credential, Endpoint, Principal, Provider, Usage
+from keyturn.ports.errors import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports.records import (
+    Announcement,
+    Escrow,
+    PlanRecord,
+    PodRecord,
+    ProviderRecord,
+    RotationRecord,
+    SecretRecord,
+    WorkloadRecord,
+)
+from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
+
+__all__ = [
+    "Announcement",
+    "Capabilities",
+    "Clock",
+    "Cluster",
+    "Conflict",
+    "Connection",
+    "Credential",
+    "Denied",
+    "Endpoint",
+    "Escrow",
+    "KeyturnError",
+    "Misconfigured",
+    "OutcomeUnknown",
+    "PlanRecord",
+    "PodRecord",
+    "Principal",
+    "Probes",
+    "Provider",
+    "ProviderRecord",
+    "Providers",
+    "Reporter",
+    "RotationRecord",
+    "SecretRecord",
+    "Session",
+    "Sight",
+    "Testimony",
+    "Unavailable",
+    "Usage",
+    "WorkloadRecord",
+]

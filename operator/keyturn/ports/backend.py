@@ -1,0 +1,132 @@
+"""What a backend must be able to do for one plan. Real ones live in ``providers``; every one passes one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from keyturn.core.evidence import Session
+from keyturn.core.model import Existence, Idle, Op, Problem, Reach, Sameness, Trial
+from keyturn.core.sealed import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do, honestly."""
+
+    reversible_disable: bool
+    tells_disabled_from_wrong: bool  # expect_refused can say DISABLED
+    sees_refused_attempts: bool  # else Watch is blind and the plan must accept that
+    lists_sessions: bool
+    disable_delay: timedelta = timedelta()  # worst case until a disable bites; watch >= 2x this
+    usage_lag: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where consumers log in."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A principal and the value that opens a session as it."""
+
+    id: str
+    value: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One entry of the backend's inventory."""
+
+    id: str
+    state: Existence
+    plan: str = ""  # the plan whose tag it carries, "" if none of ours
+    tag: str = ""  # our tag's public part: rotation uid and generation
+    stranger: bool = False  # can reach the data, and nobody declared it
+    why: str = ""  # of a stranger: how it reaches the data, and how to declare it
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Who uses a credential right now. ``idle`` is NOT_SEEN only if the positive control was seen in the same list."""
+
+    idle: Idle
+    sessions: tuple[Session, ...] = ()
+    blind: str = ""  # why UNKNOWN, in words
+
+
+class Provider(Protocol):
+    """One backend, for one plan. Every mutation is preceded by ``identify`` and followed by a read-back.
+
+    Connection-class failures raise ``Unavailable``; definite refusals ``Denied``; wrong settings ``Misconfigured``.
+    ``op`` names the step: the same op always has the same outcome.
+    """
+
+    capabilities: Capabilities
+
+    async def reach(self) -> Reach:
+        """Does the rotator's own login work? Never raises."""
+        ...
+
+    async def same_system(self, current: Credential) -> Sameness:
+        """Is the target the system that ``current`` opens through the consumers' endpoints? Proved live."""
+        ...
+
+    async def inventory(self) -> tuple[Principal, ...]:
+        """All principals that matter to this plan: slots, owner, and strangers."""
+        ...
+
+    async def preflight(self, current: Credential | None) -> tuple[Problem, ...]:
+        """The backend's own checklist, without changing anything. Empty: nothing blocks."""
+        ...
+
+    async def next_id(self, current_id: str) -> str:
+        """The free slot NEW will use. Pure planning. Raises Misconfigured when no slot is free."""
+        ...
+
+    def mint(self) -> Sealed:
+        """A fresh value this backend accepts."""
+        ...
+
+    async def ensure(self, op: Op, new: Credential, like: str) -> None:
+        """NEW exists, enabled, tagged, with this value and the rights of ``like``; one transaction where possible."""
+        ...
+
+    async def test(self, credential: Credential) -> Trial:
+        """Log in for real at every endpoint: right system, identity, rights, real write path. Never raises."""
+        ...
+
+    async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
+        """Sessions right now, with a positive control: a labelled session of ``control`` must show."""
+        ...
+
+    async def disable(self, op: Op, id_: str) -> None:
+        """Logins are refused from now on. Open sessions live on."""
+        ...
+
+    async def enable(self, op: Op, credential: Credential) -> None:
+        """Logins work again, with this value (its holder may have changed it)."""
+        ...
+
+    async def end_sessions(self, op: Op, id_: str) -> int:
+        """End the open sessions of a disabled principal; how many were told to end."""
+        ...
+
+    async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
+        """Correct but refused logins since then, where ``capabilities.sees_refused_attempts``; else empty."""
+        ...
+
+    async def delete(self, op: Op, id_: str) -> None:
+        """Irreversible. Denied unless disabled and without sessions, asked again at the moment of the call."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...

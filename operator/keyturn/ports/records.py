@@ -1,0 +1,129 @@
+"""What is read from the API server, as plain slotted records. Secrets are sealed the moment they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
+from keyturn.core.delivery import Delivery
+from keyturn.core.model import ConsumerRef, ObjectKey, Problem
+from keyturn.core.sealed import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """A RotationPlan as read."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    resource_version: str
+    spec: RotationPlanSpec
+    status: PlanStatus
+    deleting: bool = False
+    deleted_at: datetime | None = None  # metadata.deletionTimestamp
+    finalizers: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    invalid: Problem | None = None  # the stored object does not parse (an older or newer version wrote it)
+
+
+@dataclass(frozen=True, slots=True)
+class RotationRecord:
+    """A Rotation as read."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    resource_version: str
+    created: datetime
+    spec: RotationSpec
+    status: RotationStatus
+    deleting: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """A CredentialProvider or ClusterCredentialProvider as read, with the namespace its Secret lives in."""
+
+    kind: str
+    key: ObjectKey  # namespace "" for the cluster-scoped kind
+    uid: str
+    generation: int
+    spec: CredentialProviderSpec
+    admits_namespace: bool = True  # namespaceSelector of the cluster-scoped kind
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """A Secret read by name. Values are sealed at once."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    data: Mapping[str, Sealed]
+    writers: Mapping[str, str]  # data key -> field manager that owns it
+    immutable: bool = False
+    controlled_by: str = ""  # "ExternalSecret/orders-db (external-secrets.io)": another controller's, by owner or mark
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Escrow:
+    """Both values of a plan, kept in the operator's namespace. ``slots`` maps a credential id to its value."""
+
+    values: Mapping[str, Sealed]
+    secret_before: Mapping[str, Sealed]  # the consumers' managed keys as they were before Stage, byte for byte
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadRecord:
+    """A consumer as the API server tells it."""
+
+    ref: ConsumerRef
+    uid: str
+    template: Mapping[str, Any]  # the pod template, for deliveries
+    selector: str  # label selector of its pods, "a=b,c in (d)"
+    generation_mark: int | None  # our annotation in the template
+    deliveries: tuple[Delivery, ...]
+    settled: bool
+    healthy: bool
+    stuck: str
+    replicas: int
+    kills_first: bool  # its strategy takes a pod away before the new one is ready
+    paused: bool
+    injected: bool  # the template asks for, or carries, the probe
+
+
+@dataclass(frozen=True, slots=True)
+class PodRecord:
+    """A pod, projected to what proof needs."""
+
+    namespace: str
+    name: str
+    uid: str
+    address: str
+    consumer: ConsumerRef | None
+    node: str
+    phase: str
+    ready: bool
+    terminating: bool
+    created: datetime
+    host_network: bool
+    probe_image: str  # image of our sidecar as it runs; "" if it has none
+    probe_port: int
+    deliveries: tuple[Delivery, ...]
+    container_starts: Mapping[str, datetime]  # app containers running now
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """An Event for people."""
+
+    reason: str
+    message: str
+    warning: bool = False

@@ -1,0 +1,136 @@
+"""The API server, the probes, the clock and the reporters, as the reconciler sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from keyturn.api.kinds import PlanStatus, RotationSpec, RotationStatus
+from keyturn.core.evidence import Testimony
+from keyturn.core.model import ConsumerRef, ObjectKey
+from keyturn.core.sealed import Sealed
+from keyturn.ports.backend import Provider
+from keyturn.ports.records import (
+    Announcement,
+    Escrow,
+    PlanRecord,
+    PodRecord,
+    ProviderRecord,
+    RotationRecord,
+    SecretRecord,
+    WorkloadRecord,
+)
+
+
+class Cluster(Protocol):
+    """The API server. Reads before irreversible steps are consistent (quorum), never from a cache."""
+
+    async def plan(self, key: ObjectKey) -> PlanRecord | None: ...
+    async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]: ...
+    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]: ...
+    async def provider(self, plan: PlanRecord) -> ProviderRecord: ...
+
+    async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
+        """Owned by the plan; an existing one of that name is success."""
+        ...
+
+    async def delete_rotation(self, record: RotationRecord) -> None: ...
+
+    async def save_plan(self, record: PlanRecord, status: PlanStatus) -> PlanRecord:
+        """Compare-and-set on resourceVersion; raises Conflict."""
+        ...
+
+    async def save_rotation(self, record: RotationRecord, status: RotationStatus) -> RotationRecord:
+        """Compare-and-set on resourceVersion; raises Conflict."""
+        ...
+
+    async def hold_plan(self, record: PlanRecord, *, hold: bool) -> None:
+        """Put or release our finalizer."""
+        ...
+
+    async def secret(self, key: ObjectKey) -> SecretRecord | None: ...
+
+    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
+        """Managed keys only, server-side apply, compare-and-set on uid and resourceVersion; raises Conflict."""
+        ...
+
+    async def escrow(self, plan_uid: str) -> Escrow | None: ...
+
+    async def save_escrow(self, plan: PlanRecord, escrow: Escrow) -> None:
+        """Compare-and-set (``resource_version`` empty: create); raises Conflict."""
+        ...
+
+    async def drop_escrow(self, plan_uid: str) -> None: ...
+
+    async def consumers(
+        self,
+        namespace: str,
+        secret: str,
+        listed: Sequence[ConsumerRef],
+        *,
+        discover: bool,
+        plan: ObjectKey | None = None,
+    ) -> Sequence[WorkloadRecord]:
+        """Listed ones (a missing one is absent from the answer) and, if asked, all that reference the Secret.
+
+        ``plan`` says whose annotation ``generation_mark`` is read from; without it the mark is None.
+        """
+        ...
+
+    async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
+        """All pods of these workloads and any other pod that references the Secret; terminating ones included."""
+        ...
+
+    async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
+        """Write the generation into the template's annotation."""
+        ...
+
+    async def touch(self, pod: PodRecord, plan: ObjectKey, generation: int) -> None:
+        """Annotate the pod so that the kubelet refreshes its volumes now."""
+        ...
+
+    async def announce(self, about: ObjectKey, kind: str, uid: str, event: Announcement) -> None:
+        """An Event. Best effort: never raises."""
+        ...
+
+
+class Probes(Protocol):
+    """Challenges pods. Fresh nonce each time; answers bound to pod UID, container start and generation."""
+
+    async def challenge(
+        self,
+        plan: PlanRecord,
+        pods: Sequence[PodRecord],
+        generation: int,
+        expected: Mapping[str, Mapping[str, Sealed]],  # "Old"/"New" (Side values) -> Secret key -> rendered value
+    ) -> Mapping[str, Testimony]:
+        """By pod UID; every pod asked is in the answer."""
+        ...
+
+    async def arm(self, plan: PlanRecord, generations: Mapping[int, Mapping[str, Sealed]], secret: str) -> None:
+        """Make the probes' small Secret: key for the challenges, and what the readiness gate may accept (as MACs)."""
+        ...
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        ...
+
+
+class Reporter(Protocol):
+    """Told of what happened; may never fail and never decide."""
+
+    def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None: ...
+    def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None: ...
+
+
+class Providers(Protocol):
+    """Builds the provider of a plan from its record and the admin Secret."""
+
+    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
+        """Raises Misconfigured with the field and the way out."""
+        ...
