@@ -1,4 +1,4 @@
-"""What a backend must be able to do for one plan. Real ones live in ``providers``; every one passes one contract suite."""
+"""What a backend must be able to do for one plan. Real ones live in ``providers``; all pass one contract suite."""
 
 from __future__ import annotations
 
