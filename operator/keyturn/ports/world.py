@@ -26,16 +26,29 @@ from keyturn.ports.records import (
 class Cluster(Protocol):
     """The API server. Reads before irreversible steps are consistent (quorum), never from a cache."""
 
-    async def plan(self, key: ObjectKey) -> PlanRecord | None: ...
-    async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]: ...
-    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]: ...
-    async def provider(self, plan: PlanRecord) -> ProviderRecord: ...
+    async def plan(self, key: ObjectKey) -> PlanRecord | None:
+        """The plan, or None if there is none."""
+        ...
+
+    async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
+        """All plans of a namespace; None: of every namespace that we may see."""
+        ...
+
+    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
+        """All Rotations of a plan, finished ones too."""
+        ...
+
+    async def provider(self, plan: PlanRecord) -> ProviderRecord:
+        """The provider of a plan. Raises Misconfigured when it does not exist."""
+        ...
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
         """Owned by the plan; an existing one of that name is success."""
         ...
 
-    async def delete_rotation(self, record: RotationRecord) -> None: ...
+    async def delete_rotation(self, record: RotationRecord) -> None:
+        """Remove a finished one; already gone is success."""
+        ...
 
     async def save_plan(self, record: PlanRecord, status: PlanStatus) -> PlanRecord:
         """Compare-and-set on resourceVersion; raises Conflict."""
@@ -49,19 +62,25 @@ class Cluster(Protocol):
         """Put or release our finalizer."""
         ...
 
-    async def secret(self, key: ObjectKey) -> SecretRecord | None: ...
+    async def secret(self, key: ObjectKey) -> SecretRecord | None:
+        """A Secret by name, or None if there is none."""
+        ...
 
     async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
         """Managed keys only, server-side apply, compare-and-set on uid and resourceVersion; raises Conflict."""
         ...
 
-    async def escrow(self, plan_uid: str) -> Escrow | None: ...
+    async def escrow(self, plan_uid: str) -> Escrow | None:
+        """The escrow of a plan, or None if there is none."""
+        ...
 
     async def save_escrow(self, plan: PlanRecord, escrow: Escrow) -> None:
         """Compare-and-set (``resource_version`` empty: create); raises Conflict."""
         ...
 
-    async def drop_escrow(self, plan_uid: str) -> None: ...
+    async def drop_escrow(self, plan_uid: str) -> None:
+        """Remove it; already gone is success."""
+        ...
 
     async def consumers(
         self,
@@ -124,8 +143,13 @@ class Clock(Protocol):
 class Reporter(Protocol):
     """Told of what happened; may never fail and never decide."""
 
-    def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None: ...
-    def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None: ...
+    def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None:
+        """A rotation entered another phase."""
+        ...
+
+    def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None:
+        """An effect was carried out (``Done``) or not (our error's reason)."""
+        ...
 
 
 class Providers(Protocol):
