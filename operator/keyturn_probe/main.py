@@ -28,9 +28,9 @@ def hidden() -> bool:
     """Make sure that no other process of the pod can look into this one; False when that cannot be had.
 
     In our image the interpreter cannot be read by its user, so the kernel starts it non-dumpable. Elsewhere one call of
-    prctl does it, through the C half of ctypes. The owner that ``/proc`` shows for a non-dumpable process is root.
+    prctl does it, through the C half of ctypes. The files in ``/proc`` of a non-dumpable process belong to root.
     """
-    if os.getuid() != 0 and os.stat("/proc/self").st_uid == 0:
+    if os.getuid() != 0 and os.stat("/proc/self/environ").st_uid == 0:
         return True
     try:
         from _ctypes import call_function, dlopen, dlsym  # noqa: PLC0415  # absent, and not needed, in our image

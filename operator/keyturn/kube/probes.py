@@ -1,0 +1,147 @@
+"""Challenges the probes of pods, and makes the small Secret that lets them answer. Implements ``ports.Probes``.
+
+Never raises for a pod that does not answer: silence is a testimony too. Nothing of an answer is trusted before its seal
+was found right under the plan's key, for this nonce and this pod.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from keyturn.api.labels import INJECT, probe_secret_name, restart_annotation
+from keyturn.core.evidence import Testimony
+from keyturn.core.sealed import Sealed
+from keyturn.kube.keys import Keyring, OwnSecrets, Purpose
+from keyturn.kube.testimony import Expected, Recogniser
+from keyturn.ports import Clock, PlanRecord, PodRecord
+from keyturn_probe import wire
+
+_TRIES = 2
+_WORKERS = 256  # connections at once
+_LIVES = 30  # seconds that a challenge is good for
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is the same for all pods of one sweep."""
+
+    plan: str
+    key: Sealed
+    generation: int
+    expected: Expected
+
+
+class ProbeClient:
+    """Speaks to probes. ``images`` are ours: whoever answers from another one is not believed. None named: any."""
+
+    def __init__(
+        self, keyring: Keyring, own: OwnSecrets, images: Sequence[str], clock: Clock, *, seconds: float = 2.0
+    ) -> None:
+        self._seconds = seconds  # for one try, connection included
+        self._keyring = keyring
+        self._own = own
+        self._images = frozenset(_plain(image) for image in images)
+        self._clock = clock
+
+    async def challenge(
+        self, plan: PlanRecord, pods: Sequence[PodRecord], generation: int, expected: Expected
+    ) -> Mapping[str, Testimony]:
+        """By pod UID; every pod asked is in the answer."""
+        key = await self._keyring.key(plan, Purpose.PROBE)
+        question = _Question(plan_identity(plan), key, generation, expected)
+        found: dict[str, Testimony] = {}
+        waiting = iter(pods)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_WORKERS, len(pods))):
+                group.create_task(self._work(waiting, question, found))
+        return found
+
+    async def arm(self, plan: PlanRecord, generations: Mapping[int, Mapping[str, Sealed]], secret: str) -> None:  # noqa: ARG002  # the port's; the plan names it too
+        """The probes' Secret: the key, and as marks what live generations hold. No generations: the gate stands open.
+
+        Keys that carry neither user name nor password tell nothing and are left out.
+        """
+        key = (await self._keyring.key(plan, Purpose.PROBE)).reveal()
+        lines = [
+            wire.accept_line(generation, name, wire.accept_mark(key, value.reveal()), secret="{password}" in template)
+            for generation, values in sorted(generations.items())
+            for name, value in sorted(values.items())
+            if "{password}" in (template := plan.spec.secret.keys.get(name, "")) or "{username}" in template
+        ]
+        data = {"key": key} | ({"accept": "\n".join(lines).encode()} if lines else {})
+        await self._own.apply_secret(plan.key.namespace, probe_secret_name(plan.key.name), data)
+
+    async def _work(self, waiting: Iterator[PodRecord], question: _Question, found: dict[str, Testimony]) -> None:
+        for pod in waiting:
+            found[pod.uid] = await self._ask(pod, question)
+
+    async def _ask(self, pod: PodRecord, question: _Question) -> Testimony:
+        if silent := self._unaskable(pod):
+            return Testimony(silent=silent)
+        testimony = Testimony()
+        for _ in range(_TRIES):
+            testimony = await self._try(pod, question)
+            if not testimony.silent:
+                break
+        return testimony
+
+    def _unaskable(self, pod: PodRecord) -> str:
+        if pod.host_network:
+            return "it runs on the host's network, where its probe cannot be told from others"
+        if not pod.probe_image:
+            return f'it has no running probe: its template needs the label {INJECT}: "true" and a restart'
+        if self._images and _plain(pod.probe_image) not in self._images:
+            return "its probe runs from an image that is not Keyturn's: restart it, so that it is injected anew"
+        return "" if pod.address else "it has no address yet"
+
+    async def _try(self, pod: PodRecord, question: _Question) -> Testimony:
+        challenge = wire.Challenge(
+            question.plan,
+            secrets.token_hex(16),
+            question.generation,
+            pod.uid,
+            int(self._clock.now().timestamp()) + _LIVES,
+        )
+        key = question.key.reveal()
+        try:
+            async with asyncio.timeout(self._seconds):
+                header, body = await _exchange(pod.address, pod.probe_port, wire.challenge_line(key, challenge))
+            lines = wire.open_answer(key, challenge, header, body)
+        except asyncio.IncompleteReadError:
+            return Testimony(silent="its probe does not hold this plan's key yet (the kubelet refreshes within 90 s)")
+        except wire.Malformed:
+            return Testimony(silent="what answered at its address is not its probe")
+        except (OSError, TimeoutError, asyncio.LimitOverrunError):
+            return Testimony(
+                silent=f"its probe does not answer on port {pod.probe_port}: a NetworkPolicy must admit the operator"
+            )
+        return Recogniser(question.key, challenge, pod, question.expected).testimony(lines)
+
+
+def open_probes(own: OwnSecrets, namespace: str, clock: Clock, images: Sequence[str] = ()) -> ProbeClient:
+    """With the master key in the operator's namespace."""
+    return ProbeClient(Keyring(own, namespace), own, images, clock)
+
+
+def plan_identity(plan: PlanRecord) -> str:
+    """Ten hex digits that name the plan to probes: the end of its restart annotation."""
+    return restart_annotation(plan.key.namespace, plan.key.name)[-10:]
+
+
+async def _exchange(address: str, port: int, line: bytes) -> tuple[bytes, bytes]:
+    """(header, body) of the answer. Raises Malformed before reading more than an answer may have."""
+    reader, writer = await asyncio.open_connection(address, port)
+    try:
+        writer.write(line)
+        header = await reader.readuntil(b"\n")
+        return header, await reader.readexactly(wire.answer_length(header))
+    finally:
+        writer.close()
+
+
+def _plain(image: str) -> str:
+    """An image name without the registry that container runtimes add to short names."""
+    return image.removeprefix("docker.io/").removeprefix("library/")

@@ -1,0 +1,129 @@
+"""A probe's answer, recognised against OLD and NEW. Pure; decides about places, never about pods.
+
+Only the operator knows both values, so only it can tell whose mark a mark is. What was not told is UNKNOWN: a place
+that the pod's spec names and the answer does not is reported as not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from keyturn.core.delivery import Delivery, Way, expanded
+from keyturn.core.evidence import Connection, Sight, Testimony
+from keyturn.core.model import Kind, Side, Verdict
+from keyturn.core.sealed import Sealed
+from keyturn.ports import PodRecord
+from keyturn_probe import wire
+
+Expected = Mapping[str, Mapping[str, Sealed]]
+Line = Sequence[str]
+
+_KINDS = {wire.PROCESS: Kind.PROCESS, wire.MOUNTED: Kind.MOUNTED}
+_REFUSALS = {
+    wire.CLOCK: "its probe's clock and the operator's are more than half a minute apart: look after the node's time",
+    wire.OTHER_POD: "another pod answered at its address",
+    wire.REPLAY: "its probe has been asked this before",
+    wire.BUSY: "its probe is asked too often",
+}
+_GAPS = {
+    wire.OVERWRITTEN: "a process wrote over its environment, as setproctitle does: require Reported or Session instead",
+    wire.TOO_LARGE: "there is more than the probe may read",
+    wire.OLDER: "a process is older than this version of the file: it is restarted, or declares `reload`",
+    wire.MISSING: "the file is not there",
+    wire.NO_PROCESS: "no process of this container runs",
+}
+_UNTOLD = "the probe was not told to look there: restart the pod, so that it is injected anew"
+_NOWHERE = "no variable and no file of this pod holds the Secret: was it overridden?"
+
+
+class Recogniser:
+    """Recognises the marks of one answer."""
+
+    def __init__(self, key: Sealed, challenge: wire.Challenge, pod: PodRecord, expected: Expected) -> None:
+        self._key = key
+        self._challenge = challenge
+        self._pod = pod
+        self._expected = expected
+        self._telling = telling_keys(expected)
+
+    def testimony(self, lines: Sequence[Line]) -> Testimony:
+        """What the pod's probe told. An answer in words we do not know is no answer."""
+        try:
+            if lines and lines[0][0] == "no":
+                return Testimony(silent=_REFUSALS.get(lines[0][1], "its probe refuses to answer"))
+            sights = [sight for line in lines if line[0] != "conn" for sight in self._sights(line)]
+            connections = [
+                Connection(line[1], int(line[2]), line[3], int(line[4])) for line in lines if line[0] == "conn"
+            ]
+        except (IndexError, ValueError, KeyError):
+            return Testimony(silent="its probe speaks another version: restart the pod, so that it is injected anew")
+        return Testimony((*sights, *self._untold(lines)), tuple(connections))
+
+    def _sights(self, line: Line) -> Iterator[Sight]:
+        """``val container key way kind mark n`` | ``gap container key way kind code detail n`` | ``none ...``."""
+        what, container, key, way, kind = line[:5]
+        stray = way == wire.STRAY or not container
+        if what == "val":
+            verdict = self._verdict(container, key, line[5])
+            if verdict is not None and not (stray and verdict is Verdict.OTHER):
+                why = "in a variable that nobody declared" if stray else ""
+                yield Sight(container, key, _KINDS[kind], verdict, why)
+        elif key in self._telling:
+            if what == "gap":
+                yield Sight(container, key, _KINDS[kind], self._blank(line[5]), self._why(container, line[5], line[6]))
+            else:
+                yield Sight(container, key, _KINDS[kind], Verdict.NONE)
+
+    def _verdict(self, container: str, key: str, marked: str) -> Verdict | None:
+        """None for a key that OLD and NEW share, as long as it holds what they share."""
+        matches = {
+            side
+            for side, values in self._expected.items()
+            if key in values and wire.same(marked, self._mark(container, key, values[key]))
+        }
+        if key not in self._telling:
+            known = any(key in values for values in self._expected.values())
+            return None if matches or not known else Verdict.OTHER
+        if not matches:
+            return Verdict.OTHER
+        return Verdict.OLD if Side.OLD in matches else Verdict.NEW
+
+    def _mark(self, container: str, key: str, value: Sealed) -> str:
+        return wire.value_mark(self._key.reveal(), self._challenge, container, key, value.reveal())
+
+    def _blank(self, code: str) -> Verdict:
+        """A terminating pod's container that has ended holds nothing any more."""
+        return Verdict.NONE if code == wire.NO_PROCESS and self._pod.terminating else Verdict.UNKNOWN
+
+    def _why(self, container: str, code: str, owner: str) -> str:
+        if code == wire.DENIED:
+            user, _, group = owner.partition(":")
+            return (
+                f"container {container} runs as user {user or '?'}, group {group or '?'}, and its probe may not look: "
+                "set runAsUser and runAsGroup to these in the pod's spec; root, or a process that hides, stays unseen"
+            )
+        return f"container {container}: {_GAPS.get(code, 'it cannot be seen')}"
+
+    def _untold(self, lines: Sequence[Line]) -> Iterator[Sight]:
+        """Declared places without a value or a reason, and a pod in which nothing is declared."""
+        told = {(line[1], line[2], line[3]) for line in lines if line[0] in {"val", "gap"}}
+        absent = {(line[1], line[2], line[3]) for line in lines if line[0] == "none"}
+        declared = _lasting(self._pod.deliveries, self._telling)
+        for place in declared:
+            way = wire.ENV if place.way is Way.ENV else wire.FILE
+            seen = (place.container, place.key, way)
+            if seen not in told:
+                why = "no process has the variable" if seen in absent else _UNTOLD
+                yield Sight(place.container, place.key, Kind.PROCESS, Verdict.UNKNOWN, why)
+        if not declared:
+            yield Sight("", "", Kind.PROCESS, Verdict.UNKNOWN, _NOWHERE)
+
+
+def telling_keys(expected: Expected) -> tuple[str, ...]:
+    """Secret keys by which OLD and NEW can be told apart."""
+    old, new = expected.get(Side.OLD, {}), expected.get(Side.NEW, {})
+    return tuple(key for key in {**old, **new} if key not in old or key not in new or old[key] != new[key])
+
+
+def _lasting(found: Sequence[Delivery], keys: Sequence[str]) -> tuple[Delivery, ...]:
+    return tuple(one for one in expanded(found, keys) if not one.init)
