@@ -25,7 +25,7 @@ class FakeLease:
 
 
 class View:
-    """One candidate's way to the Lease. ``weather``: fine, down (refused), silent (never answers), lost (the answers)."""
+    """A way to the Lease. ``weather``: fine, down (refused), silent (never answers), lost (its answers)."""
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease

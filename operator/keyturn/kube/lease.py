@@ -67,12 +67,14 @@ class Elector:
         *,
         times: LeaseTimes | None = None,
         monotonic: Callable[[], float] | None = None,
+        jitter: Callable[[], float] = random.random,  # from 0 to 1, so that candidates do not march in step
     ) -> None:
         self._store = store
         self._identity = identity
         self._clock = clock
         self._times = times or LeaseTimes()
         self._monotonic = monotonic or asyncio.get_running_loop().time
+        self._jitter = jitter
         self._mine: LeaseRecord | None = None  # as last written by us, to renew without reading
         self._seen: tuple[LeaseRecord, float] | None = None  # another's, and when it was first seen so
         self._renewed_at: float | None = None  # when the last successful attempt *began*
@@ -103,7 +105,7 @@ class Elector:
         try:
             while True:
                 if not await self._attempt():
-                    await asyncio.sleep(self._times.retry * (1 + random.random() / 4))
+                    await asyncio.sleep(self._times.retry * (1 + self._jitter() / 4))
                 elif await self._ended_while_leading(work):
                     return
         finally:

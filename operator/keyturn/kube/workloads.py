@@ -8,6 +8,7 @@ consumer may be restarted is not decided here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -22,6 +23,7 @@ from keyturn.kube.raw import Json, at, listed, mapping, number, strings, text
 from keyturn.ports import Conflict, WorkloadRecord
 
 DEPLOYMENT = "Deployment"
+_ATTEMPTS = 4  # to write a restart while the controller writes status
 _DEFAULT_SHARE = "25%"  # of maxSurge and of maxUnavailable
 
 
@@ -64,9 +66,16 @@ class Workloads:
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         """The template carries this generation. One that does already, or a later one, is left alone.
 
-        Read afresh and written by compare-and-set, so that a late write of a former leader cannot turn the mark back.
-        Raises Conflict if it was changed in between, is gone, or is another one under that name.
+        Read afresh and written by compare-and-set, so that a late write of a former leader cannot turn the mark back;
+        the controller's own writes of status come in between often enough to try more than once.
+        Raises Conflict if it never got through, or the workload is gone, or another one has its name.
         """
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(Conflict):
+                return await self._restart_once(workload, plan, generation)
+        return await self._restart_once(workload, plan, generation)
+
+    async def _restart_once(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         path = paths.apps("deployments", ObjectKey(workload.ref.namespace, workload.ref.name))
         found = await self._client.read(path)
         if found is None or text(found, "metadata", "uid") != workload.uid:
@@ -144,7 +153,7 @@ def _settled(found: Json) -> bool:
     """The controller has seen this spec, and every replica there is, is of it and available."""
     status, replicas = mapping(found, "status"), _replicas(found)
     counts = [number(status, name) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-    return _seen(found) and counts == [replicas] * 3 and number(status, "terminatingReplicas") == 0
+    return _seen(found) and counts == [replicas] * 3
 
 
 def _unsettled_while(leaving: frozenset[str], record: WorkloadRecord) -> WorkloadRecord:

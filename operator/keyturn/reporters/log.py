@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -41,8 +41,9 @@ class LogReporter:
         self._log.info("effect", plan=str(plan), effect=effect, outcome=outcome)
 
 
-def configure(level: str) -> None:
+def configure(level: str, stream: TextIO | None = None) -> None:
     """For the whole process. ``level`` is ours; libraries stay at WARNING whatever it says."""
+    logging.raiseExceptions = False  # a line that cannot be written would be printed raw, arguments and all
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -57,7 +58,7 @@ def configure(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

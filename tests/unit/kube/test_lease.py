@@ -34,7 +34,8 @@ class Candidate:
 
     def __init__(self, lease: FakeLease, name: str, skew: timedelta = timedelta(), times: LeaseTimes = TIMES) -> None:
         self.view = View(lease)
-        self.elector = Elector(self.view, name, LoopClock(skew), times=times)
+        jitter = random.Random(name).random
+        self.elector = Elector(self.view, name, LoopClock(skew), times=times, jitter=jitter)
         self.worked: list[tuple[float, float]] = []
         self.epochs: list[int] = []
         self._task = asyncio.ensure_future(self.elector.lead(self._work))

@@ -1,0 +1,76 @@
+"""Which plans an event wakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keyturn.core.model import ObjectKey
+from keyturn.kube.wakeups import Wakeups
+
+
+def plan(name: str, provider: str, namespace: str = "shop", **ref: str) -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace, "name": name}, "spec": {"providerRef": {"name": provider, **ref}}}
+
+
+def named(name: str, namespace: str = "") -> dict[str, Any]:
+    return {"metadata": {"name": name} | ({"namespace": namespace} if namespace else {})}
+
+
+@pytest.fixture
+def woken() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def wakeups(woken: list[str]) -> Wakeups:
+    return Wakeups(lambda key: woken.append(str(key)))
+
+
+def test_a_plan_wakes_itself_and_its_deletion_too(wakeups: Wakeups, woken: list[str]):
+    wakeups.plan(plan("orders-db", "pg"), gone=False)
+    wakeups.plan(plan("orders-db", "pg"), gone=True)
+
+    assert woken == ["shop/orders-db", "shop/orders-db"]
+
+
+def test_a_rotation_wakes_the_plan_it_names(wakeups: Wakeups, woken: list[str]):
+    wakeups.rotation({"metadata": {"namespace": "shop", "name": "r1"}, "spec": {"planRef": {"name": "orders-db"}}})
+    wakeups.rotation({"metadata": {"namespace": "shop", "name": "r2"}, "spec": {}})
+
+    assert woken == [str(ObjectKey("shop", "orders-db"))]
+
+
+def test_a_provider_wakes_the_plans_of_its_namespace_that_name_it_and_no_others(wakeups: Wakeups, woken: list[str]):
+    wakeups.plan(plan("orders-db", "pg"), gone=False)
+    wakeups.plan(plan("other-provider", "mysql"), gone=False)
+    wakeups.plan(plan("other-namespace", "pg", namespace="bank"), gone=False)
+    wakeups.plan(plan("other-kind", "pg", kind="ClusterCredentialProvider"), gone=False)
+    woken.clear()
+
+    wakeups.provider("CredentialProvider", named("pg", "shop"))
+
+    assert woken == ["shop/orders-db"]
+
+
+def test_a_cluster_wide_provider_wakes_plans_of_all_namespaces(wakeups: Wakeups, woken: list[str]):
+    for namespace in ("shop", "bank"):
+        wakeups.plan(plan("orders-db", "pg", namespace=namespace, kind="ClusterCredentialProvider"), gone=False)
+    woken.clear()
+
+    wakeups.provider("ClusterCredentialProvider", named("pg"))
+
+    assert woken == ["shop/orders-db", "bank/orders-db"]
+
+
+def test_a_plan_that_changed_its_provider_or_is_gone_is_not_woken_by_the_former(wakeups: Wakeups, woken: list[str]):
+    wakeups.plan(plan("moved", "pg"), gone=False)
+    wakeups.plan(plan("moved", "pg-2"), gone=False)
+    wakeups.plan(plan("deleted", "pg"), gone=False)
+    wakeups.plan(plan("deleted", "pg"), gone=True)
+    woken.clear()
+
+    wakeups.provider("CredentialProvider", named("pg", "shop"))
+
+    assert woken == []

@@ -1,0 +1,55 @@
+"""Metrics and the fan-out: counted by plan, and never in the way of a rotation."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from keyturn.core.model import ObjectKey
+from keyturn.reporters.fanout import Fanout
+from keyturn.reporters.metrics import Metrics
+
+PLAN = ObjectKey("shop", "orders-db")
+
+
+class Broken:
+    def moved(self, *_: object) -> None:
+        raise RuntimeError("no disk")
+
+    def acted(self, *_: object) -> None:
+        raise RuntimeError("no disk")
+
+
+def test_phases_and_effects_are_counted_by_plan_and_outcome():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.moved(PLAN, "orders-db-1", "Create", "Stage", "")
+    metrics.moved(PLAN, "orders-db-2", "Create", "Stage", "")
+    metrics.acted(PLAN, "WriteSecret", "ok")
+
+    phase = {"namespace": "shop", "plan": "orders-db", "phase": "Stage", "reason": ""}
+    effect = {"namespace": "shop", "plan": "orders-db", "effect": "WriteSecret", "outcome": "ok"}
+    assert registry.get_sample_value("keyturn_phase_changes_total", phase) == 2
+    assert registry.get_sample_value("keyturn_effects_total", effect) == 1
+    assert b"orders-db-1" not in generate_latest(registry), "a series for every rotation would never end"
+
+
+def test_the_leader_shows_itself():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    seen = [registry.get_sample_value("keyturn_leading")]
+    for epoch in (29453776, 0):
+        metrics.leading(epoch)
+        seen.append(registry.get_sample_value("keyturn_leading"))
+
+    assert seen == [0, 1, 0]
+
+
+def test_a_reporter_that_fails_harms_neither_the_others_nor_the_rotation():
+    registry = CollectorRegistry()
+    fanout = Fanout([Broken(), Metrics(registry)])
+
+    fanout.acted(PLAN, "WriteSecret", "ok")
+    fanout.moved(PLAN, "orders-db-1", "Create", "Stage", "")
+
+    effect = {"namespace": "shop", "plan": "orders-db", "effect": "WriteSecret", "outcome": "ok"}
+    assert registry.get_sample_value("keyturn_effects_total", effect) == 1
