@@ -63,10 +63,15 @@ class Session:
 
     async def plan(self, name: str) -> PlanRecord:
         """The plan of that name; raises Misconfigured when there is none."""
-        raw = await self.api.read(ours(PLANS, self.namespace, name))
-        if raw is None:
+        found = await self.find_plan(name)
+        if found is None:
             raise self._missing(f"plan {name}", "kubectl get rotationplans -A")
-        return plan_of(raw)
+        return found
+
+    async def find_plan(self, name: str) -> PlanRecord | None:
+        """The plan of that name, if there is one."""
+        raw = await self.api.read(ours(PLANS, self.namespace, name))
+        return plan_of(raw) if raw is not None else None
 
     async def rotations(self, plan: str | None = None, *, everywhere: bool = False) -> list[RotationRecord]:
         """All rotations, of one plan if it is named, newest first."""

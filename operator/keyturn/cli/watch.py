@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from keyturn.cli.session import Session
 from keyturn.cli.views.plain import plain
-from keyturn.cli.views.standing import finished, headline
+from keyturn.cli.views.standing import finished, headline, obstacles, troubles
 from keyturn.cli.views.tree import rotation_tree
 from keyturn.cli.why import current
 from keyturn.core.model import Phase
-from keyturn.ports import Clock, KeyturnError, Misconfigured, RotationRecord, Unavailable
+from keyturn.ports import Clock, Misconfigured, PlanRecord, RotationRecord, Unavailable
 
 EVERY_SECONDS = 1.0
 
@@ -31,19 +32,28 @@ async def rotation_named(session: Session, name: str) -> RotationRecord:
     return found
 
 
-async def looks(
-    session: Session, record: RotationRecord, every: float
-) -> AsyncGenerator[RotationRecord | KeyturnError]:
-    """The rotation as it is now, again and again until it is over; an error for a look that failed."""
-    yield record
-    while not finished(record.status):
-        await asyncio.sleep(every)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A rotation and its plan at one moment; ``away`` when the API server did not answer and this is the last known."""
+
+    record: RotationRecord
+    plan: PlanRecord | None = None
+    away: bool = False
+
+
+async def looks(session: Session, record: RotationRecord, every: float) -> AsyncGenerator[Look]:
+    """The rotation as it is now, again and again until it is over."""
+    seen = Look(record)
+    while True:
         try:
-            record = await session.rotation(record.key.name)
-        except Unavailable as error:
-            yield error
-        else:
-            yield record
+            plan = await session.find_plan(record.spec.plan_ref.name)
+            seen = Look(await session.rotation(record.key.name), plan)
+        except Unavailable:
+            seen = replace(seen, away=True)
+        yield seen
+        if finished(seen.record.status):
+            return
+        await asyncio.sleep(every)
 
 
 async def follow(
@@ -54,10 +64,8 @@ async def follow(
         return await _live(session, clock, record, console, every)
     said = ""
     async for seen in looks(session, record, every):
-        if isinstance(seen, KeyturnError):
-            continue
-        record = seen
-        if (line := _line(record)) != said:
+        record = seen.record
+        if (line := _line(seen)) != said:
             console.print(Text(line), soft_wrap=True)
             said = line
     console.print(Text(plain(rotation_tree(record, clock.now()))), end="")
@@ -69,19 +77,21 @@ async def _live(
 ) -> RotationRecord:
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         async for seen in looks(session, record, every):
-            if isinstance(seen, KeyturnError):
-                live.update(Text("the API server does not answer; looking again"), refresh=True)
-                continue
-            record = seen
-            live.update(rotation_tree(record, clock.now()), refresh=True)
+            record = seen.record
+            tree = rotation_tree(record, clock.now(), seen.plan)
+            note = Text("the API server does not answer; looking again", style="yellow")
+            live.update(Group(tree, note) if seen.away else tree, refresh=True)
     return record
 
 
-def _line(record: RotationRecord) -> str:
-    status = record.status
-    proven = f" {status.proven} pods proven" if status.proven else ""
-    blocked = f" waiting: {status.blocked_by}" if status.blocked_by and not finished(status) else ""
-    return f"{headline(record)}{proven}{blocked}"
+def _line(seen: Look) -> str:
+    status = seen.record.status
+    proven = f" {status.proven} pods proven." if status.proven else ""
+    stuck = () if finished(status) else troubles(seen.plan)
+    waited = stuck[0] if stuck else next((blocker.message for blocker in obstacles(status)), "")
+    blocked = f" Waiting: {waited}" if waited and not finished(status) else ""
+    away = " The API server does not answer." if seen.away else ""
+    return f"{headline(seen.record)}{proven}{blocked}{away}"
 
 
 def succeeded(record: RotationRecord) -> bool:

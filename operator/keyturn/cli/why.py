@@ -16,7 +16,8 @@ async def why(session: Session, clock: Clock, name: str | None) -> RenderableTyp
     if name is None:
         return await _every_plan(session, clock)
     if (rotation := await session.find_rotation(name)) is not None:
-        return rotation_reasons(rotation, clock.now())
+        plan = await session.find_plan(rotation.spec.plan_ref.name)
+        return rotation_reasons(rotation, clock.now(), plan)
     plan = await session.plan(name)
     return plan_reasons(plan, current(plan, await session.rotations(name)), clock.now())
 

@@ -231,6 +231,7 @@ async def test_following_in_a_pipe_says_each_change_once_and_ends_with_the_whole
     ended = await follow(at(api), Noon(), verify, console, every=0)
     assert succeeded(ended)
     assert written(console).count("orders-db-1 is in Verify.") == 1
+    assert written(console).count("orders-db-1 is Complete") == 1
     assert "orders_b is proved in every pod" in written(console)
 
 

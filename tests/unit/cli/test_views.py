@@ -102,6 +102,12 @@ def complete() -> RotationRecord:
     return rotation(phase="Complete", history=history(*phases), completed_at=before(seconds=10), proven="4/4")
 
 
+def refused() -> RotationRecord:
+    words = "a Rotation of this name ran already and is not run again; make one with another name"
+    stale = [condition("Ready", "False", "AlreadyRan", words), condition("Stalled", "True", "AlreadyRan", words)]
+    return rotation(phase="Refused", old_id="", new_id="", conditions=stale, completed_at=NOW)
+
+
 def reopened() -> RotationRecord:
     phases = (*FORWARD, "Soak", "Approve", "Disable", "Verify")
     return verifying(history=history(*phases), reopened=True, old_sessions=[])
@@ -131,8 +137,13 @@ VIEWS = {
     "why-paused": lambda: rotation_reasons(paused(), NOW),
     "why-going-back": lambda: rotation_reasons(going_back(), NOW),
     "why-rolled-back": lambda: rotation_reasons(rolled_back(), NOW),
+    "why-refused": lambda: rotation_reasons(refused(), NOW),
+    "watch-refused": lambda: rotation_tree(refused(), NOW),
     "why-complete": lambda: rotation_reasons(complete(), NOW),
     "why-not-begun": lambda: rotation_reasons(rotation(phase="", old_id="", new_id=""), NOW),
+    "why-not-begun-plan-blocked": lambda: rotation_reasons(
+        rotation(phase="", old_id="", new_id=""), NOW, plan(conditions=BLOCKED)
+    ),
     "why-plan-ready": lambda: plan_reasons(plan(conditions=READY), complete(), NOW),
     "why-plan-blocked": lambda: plan_reasons(plan(conditions=BLOCKED), None, NOW),
     "why-plan-unseen": lambda: plan_reasons(plan(), None, NOW),
@@ -142,6 +153,7 @@ VIEWS = {
     "watch-rolled-back": lambda: rotation_tree(rolled_back(), NOW),
     "watch-complete": lambda: rotation_tree(complete(), NOW),
     "watch-reopened": lambda: rotation_tree(reopened(), NOW),
+    "watch-plan-blocked": lambda: rotation_tree(soaking(), NOW, plan(conditions=BLOCKED)),
     "watch-not-begun": lambda: rotation_tree(rotation(phase="", old_id="", new_id=""), NOW),
 }
 

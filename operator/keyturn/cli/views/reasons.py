@@ -13,19 +13,22 @@ from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, PodLine, SessionLine
 from keyturn.cli.views.plain import bullet, columns
 from keyturn.cli.views.spans import ago
-from keyturn.cli.views.standing import finished, headline, obstacles, wanted, what_to_do
+from keyturn.cli.views.standing import finished, headline, obstacles, troubles, wanted, what_to_do
 from keyturn.core.model import Kind
 from keyturn.ports import PlanRecord, RotationRecord
 
 _INDENT = (0, 0, 0, 2)
 
 
-def rotation_reasons(record: RotationRecord, now: datetime) -> RenderableType:
-    """Why a rotation stands where it stands."""
+def rotation_reasons(record: RotationRecord, now: datetime, plan: PlanRecord | None = None) -> RenderableType:
+    """Why a rotation stands where it stands; a plan that cannot go on is named first."""
     status = record.status
+    stuck = () if finished(status) else troubles(plan)
     parts: list[RenderableType] = [Text(headline(record), style="bold")]
     if status.entered_at and not finished(status):
         parts.append(Text(f"In this phase for {ago(status.entered_at, now)}."))
+    if stuck:
+        parts += [Text(), Text(f"The plan {record.spec.plan_ref.name} cannot go on"), *(bullet(one) for one in stuck)]
     waited = obstacles(status)
     if waited:
         parts += [Text(), Text("Waited for"), *(_blocker(blocker) for blocker in waited)]
@@ -37,7 +40,7 @@ def rotation_reasons(record: RotationRecord, now: datetime) -> RenderableType:
         parts += [bullet(f"{line.pod}: {line.why}") for line in doubts if line.proves != wanted(status)]
     if status.old_sessions:
         parts += [Text(), Text(f"Sessions under {status.old_id}"), _sessions(status.old_sessions, now)]
-    return Group(*parts, Text(), Text("What to do"), Padding(Text(what_to_do(record)), _INDENT))
+    return Group(*parts, Text(), Text("What to do"), Padding(Text(what_to_do(record, stuck)), _INDENT))
 
 
 def _blocker(blocker: Blocker) -> RenderableType:
@@ -65,7 +68,7 @@ def _sessions(lines: Sequence[SessionLine], now: datetime) -> RenderableType:
 def plan_reasons(plan: PlanRecord, latest: RotationRecord | None, now: datetime) -> RenderableType:
     """Why a plan is not ready, or what its rotation waits for."""
     if latest is not None and not finished(latest.status):
-        return rotation_reasons(latest, now)
+        return rotation_reasons(latest, now, plan)
     ready = condition(plan.status.conditions, ConditionType.READY)
     name = plan.key.name
     if ready is None:
@@ -73,16 +76,9 @@ def plan_reasons(plan: PlanRecord, latest: RotationRecord | None, now: datetime)
             Text(f"{name} has not been looked at yet.", style="bold"),
             Text("Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"),
         )
-    troubles = [
-        known
-        for known in plan.status.conditions
-        if (known.type in {ConditionType.STALLED, ConditionType.FROZEN, ConditionType.DRIFT_DETECTED})
-        and known.status == "True"
-    ]
-    if ready.status == "True" and not troubles:
+    stuck = troubles(plan)
+    if not stuck:
         done = f" Last rotation: {latest.key.name}, {latest.status.phase}." if latest else ""
         return Text(f"{name} is ready: {plan.status.current_id} is in use, and nothing is waited for.{done}")
-    shown = [ready, *troubles] if ready.status != "True" else troubles
-    sentences = dict.fromkeys(f"{known.message or known.type} ({known.reason})" for known in shown)
     state = "is ready, but needs a look" if ready.status == "True" else "is not ready; nothing was changed"
-    return Group(Text(f"{name} {state}.", style="bold"), *(bullet(sentence) for sentence in sentences))
+    return Group(Text(f"{name} {state}.", style="bold"), *(bullet(one) for one in stuck))

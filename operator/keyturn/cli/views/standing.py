@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, RotationStatus
 from keyturn.core.model import Phase, Verdict
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
-from keyturn.ports import RotationRecord
+from keyturn.ports import PlanRecord, RotationRecord
 
 AHEAD = tuple(step.phase for step in FORWARD)
 BACK = tuple(step.phase for step in BACKWARD)
 NOT_STARTED = "Waiting"
+_ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.FROZEN, ConditionType.DRIFT_DETECTED})
 
 
 def phase_of(status: RotationStatus) -> str:
@@ -48,6 +50,18 @@ def obstacles(status: RotationStatus) -> tuple[Blocker, ...]:
     return (*paused, *(blocker for blocker in status.blockers if blocker != status.paused))
 
 
+def troubles(plan: PlanRecord | None) -> tuple[str, ...]:
+    """What keeps the plan itself from going on, each in one sentence; a rotation under it stands still meanwhile."""
+    if plan is None:
+        return ()
+    found: dict[str, None] = {}
+    for known in plan.status.conditions:
+        unready = known.type == ConditionType.READY and known.status == "False"
+        if unready or (known.type in _ABNORMAL and known.status == "True"):
+            found[f"{known.message or known.type} ({known.reason})"] = None
+    return tuple(found)
+
+
 def headline(record: RotationRecord) -> str:
     """One sentence: where it stands."""
     return f"{record.key.name} {_standing(record.status)}"
@@ -56,7 +70,7 @@ def headline(record: RotationRecord) -> str:
 def _standing(status: RotationStatus) -> str:
     match status.phase:
         case "":
-            words = "has not begun: the operator has not seen it yet."
+            words = "has not begun."
         case Phase.COMPLETE:
             words = f"is Complete: every pod proved {status.new_id}, and {status.old_id} is gone."
         case Phase.ROLLED_BACK:
@@ -76,26 +90,40 @@ def _serving(status: RotationStatus) -> str:
     return f"{status.old_id} serves as before" if status.old_id else "nothing was changed"
 
 
+def cause(status: RotationStatus) -> str:
+    """Why it went back or never ran, with its reason; empty when nothing of the kind happened."""
+    if status.turned_back is not None:
+        return f"{status.turned_back.message} ({status.turned_back.reason})"
+    ready = condition(status.conditions, ConditionType.READY)
+    if status.phase == Phase.REFUSED and ready is not None:
+        return f"{ready.message} ({ready.reason})"
+    return ""
+
+
 def _because(status: RotationStatus) -> str:
-    if status.turned_back is None:
-        return "."
-    return f", because: {status.turned_back.message} ({status.turned_back.reason})"
+    why = cause(status)
+    return f", because: {why}" if why else "."
 
 
-def what_to_do(record: RotationRecord) -> str:
+def what_to_do(record: RotationRecord, plan_troubles: tuple[str, ...] = ()) -> str:
     """What the reader can do now."""
     status, name = record.status, record.key.name
     if finished(status):
         return "Nothing: it is over."
-    if not status.phase:
-        return "Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"
+    if plan_troubles:
+        return "Remove what is named above; then it goes on by itself."
     if status.paused:
         way_out = f", or go back: kubectl keyturn abort {name}" if reversible(status) else ""
         return f"Remove what is named above{way_out}"
+    return _by_itself(status, name)
+
+
+def _by_itself(status: RotationStatus, name: str) -> str:
+    if not status.phase:
+        return "Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"
     if status.phase == Phase.DELETE:
         return "Nothing: it is past the point of no return, and finishes by itself."
     if going_back(status):
         return "Nothing: it goes back by itself."
-    follow = f"kubectl keyturn watch {name}"
-    abort = f"kubectl keyturn abort {name}"
+    follow, abort = f"kubectl keyturn watch {name}", f"kubectl keyturn abort {name}"
     return f"Nothing, if the above ends by itself; then it goes on.\nFollow: {follow}\nGo back: {abort}"

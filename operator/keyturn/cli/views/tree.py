@@ -16,22 +16,24 @@ from keyturn.cli.views.spans import ago, span
 from keyturn.cli.views.standing import (
     AHEAD,
     BACK,
+    cause,
     finished,
     going_back,
     obstacles,
     phase_of,
     swap,
+    troubles,
     wanted,
 )
 from keyturn.core.model import Kind, Phase
-from keyturn.ports import RotationRecord
+from keyturn.ports import PlanRecord, RotationRecord
 
 _DONE, _HERE, _TO_COME, _LEFT = "✓", "▶", "·", "✗"
 _STYLES = {_DONE: "green", _HERE: "bold cyan", _TO_COME: "dim", _LEFT: "red"}
 _SOME = 12  # lines of pods, sessions or blockers before the rest is only counted
 
 
-def rotation_tree(record: RotationRecord, now: datetime) -> RenderableType:
+def rotation_tree(record: RotationRecord, now: datetime, plan: PlanRecord | None = None) -> RenderableType:
     """The whole rotation: what is done, where it is and whom it waits for, what is to come."""
     status = record.status
     tree = Tree(_title(record, now), guide_style="dim")
@@ -42,8 +44,11 @@ def rotation_tree(record: RotationRecord, now: datetime) -> RenderableType:
                 branch.add(line)
             if not finished(status):
                 _add_pods(branch, status)
-    if not status.phase:
-        tree.add(Text("waiting for the operator to see this rotation"))
+    stuck = () if finished(status) else troubles(plan)
+    for words in stuck:
+        tree.add(Text(f"the plan cannot go on: {words}", style="yellow"))
+    if not status.phase and not stuck:
+        tree.add(Text("waiting for the operator to begin"))
     if status.phase in {Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED}:
         tree.add(_ending(status))
     return tree
@@ -149,6 +154,6 @@ def _rest(count: int) -> Iterator[Text]:
 def _ending(status: RotationStatus) -> Text:
     if status.phase == Phase.COMPLETE:
         return Text(f"{_DONE} Complete: {status.new_id} is proved in every pod, {status.old_id} is gone", style="green")
-    why = f": {status.turned_back.message} ({status.turned_back.reason})" if status.turned_back else ""
+    why = cause(status)
     word = "rolled back" if status.phase == Phase.ROLLED_BACK else "refused, nothing was changed"
-    return Text(f"{_LEFT} {word}{why}", style="red")
+    return Text(f"{_LEFT} {word}: {why}" if why else f"{_LEFT} {word}", style="red")
