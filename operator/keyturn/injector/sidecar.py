@@ -85,7 +85,9 @@ def _ports(spec: Spec) -> tuple[int, int]:
 def _security(spec: Spec, watch: str) -> Json:
     """The app's user and group: another one could not read its environment. Unset, both leave it to their images."""
     watched = {words[1] for line in watch.splitlines() if (words := line.split())[0] != "plan"}
-    apps = [_mapping(one.get("securityContext")) for one in _containers(spec) if one.get("name") in watched]
+    # Where nothing is declared, because a variable was overridden, the probe looks at what the app has instead.
+    named = [one for one in _containers(spec) if one.get("name") in watched] or _list(spec, "containers")
+    apps = [_mapping(one.get("securityContext")) for one in named]
     own, pod = apps[0] if apps else _mapping(None), _mapping(spec.get("securityContext"))
     identity = {field: own[field] for field in ("runAsUser", "runAsGroup") if own.get(field) is not None}
     user = identity.get("runAsUser", pod.get("runAsUser"))

@@ -137,10 +137,13 @@ def test_a_pod_serves_all_its_plans() -> None:
 
 def test_a_pod_that_a_plan_restarted_is_watched_even_if_its_variable_was_overridden() -> None:
     document = pod()
-    document["spec"]["containers"] = [{"name": "app", "env": [{"name": "URL", "value": "postgresql://old"}]}]
+    app = {"name": "app", "env": [{"name": "URL", "value": "postgresql://old"}], "securityContext": {"runAsUser": 7}}
+    document["spec"]["containers"] = [app]
     document["metadata"]["annotations"] = {ORDERS.annotation: "4"}
-    (plan,) = plans_of(environment(probe_of(patched(document))), "/nowhere")
+    probe = probe_of(patched(document))
+    (plan,) = plans_of(environment(probe), "/nowhere")
     assert plan.watches == []
+    assert probe["securityContext"]["runAsUser"] == 7, "else it could not see what the variable was overridden with"
 
 
 @pytest.mark.parametrize(
