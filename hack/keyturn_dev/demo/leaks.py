@@ -59,9 +59,7 @@ class EtcdDump:
     def _history(self, client: httpx.Client, until: int) -> Iterator[tuple[str, bytes]]:
         start = 1
         while True:
-            request = {
-                "create_request": {"key": _coded(b"\0"), "range_end": _coded(b"\0"), "start_revision": str(start)}
-            }
+            everything = {"key": _coded(b"\0"), "range_end": _coded(b"\0"), "start_revision": str(start)}
             compacted = 0
             with client.stream("POST", "/v3/watch", json={"create_request": everything}) as stream:
                 for line in stream.iter_lines():

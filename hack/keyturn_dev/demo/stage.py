@@ -44,7 +44,7 @@ def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
     say("demo: PostgreSQL with TLS, and a witness outside the shop")
     kubectl.apply_file(MANIFESTS / "namespaces.yaml")
     kubectl.apply_file(MANIFESTS / "witness.yaml")
-    _open_database(stage)
+    open_database(stage)
     say("demo: Keyturn, by its chart")
     install_chart(kubectl, log_level=log_level)
     kubectl.rolled_out(WITNESS, "deployment/collector")
@@ -150,7 +150,8 @@ def install_chart(kubectl: Kubectl, *, log_level: str = "info", more: Iterable[s
     kubectl.helm("upgrade", "--install", "keyturn", chart, *where, *sets, "--wait", "--timeout", "3m")
 
 
-def _open_database(stage: Stage) -> None:
+def open_database(stage: Stage) -> None:
+    """The server with TLS, its roles and first SQL, and the Secrets that name its credentials."""
     kubectl, passwords = stage.kubectl, stage.passwords
     kubectl.secret(SHOP, "postgres-tls", stage.authority.issue(HOST, "postgres.shop.svc.cluster.local"))
     kubectl.secret(SHOP, "postgres-init", {"roles.sql": roles_sql(passwords), "rotator.sql": rotator_sql()})

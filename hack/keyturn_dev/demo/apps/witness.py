@@ -40,6 +40,7 @@ class Witness:
 
     consumer: str
     credential: Callable[[], str]
+    pace: float = PACE
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     counts: Counter[str] = field(default_factory=Counter[str])
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -64,7 +65,7 @@ class Witness:
                 began = time.monotonic()
                 self._log_in_once()
                 self._report(out)
-                self._stop.wait(max(0.0, PACE - (time.monotonic() - began)))
+                self._stop.wait(max(0.0, self.pace - (time.monotonic() - began)))
 
     def _log_in_once(self) -> None:
         url = self.credential()
