@@ -278,6 +278,8 @@ def _close_early(world: World) -> None:
 
 
 def _stranger(world: World) -> None:
+    if world.backend.down:
+        return
     world.backend.login("orders_a", Sealed("the-old-value-of-orders"), "10.9.9.9")
 
 

@@ -61,6 +61,7 @@ class Fail:
 Answer = Pass | Wait | Fail
 Gate = Callable[[Rotation, Observation, datetime], Answer]
 YES = Pass()
+UNSETTLED = 0  # in roll_started, instead of a generation: since when somebody else's change has been unfinished
 
 
 def wanted(side: Side) -> Verdict:
@@ -249,6 +250,11 @@ def rolled(side: Side) -> Gate:
                     f"{consumer.ref} did not finish rolling in time; its old pods still serve",
                     _why_not_ready(seen, consumer, side),
                 )
+        for consumer in stale(rotation, seen, side):
+            since = rotation.roll_started.get(f"{consumer.ref}@{UNSETTLED}")
+            if since is not None and now - since > rotation.policy.progress_deadline:
+                message = f"{consumer.ref} did not settle, so its restart could not begin"
+                return Fail("ConsumerUnsettled", message, _why_not_ready(seen, consumer, side))
         waiting = (*rolling(rotation, seen, side), *stale(rotation, seen, side))
         if not waiting:
             return YES

@@ -27,6 +27,7 @@ from keyturn.core.effects import (
     WriteSecret,
 )
 from keyturn.core.gates import (
+    UNSETTLED,
     YES,
     Answer,
     Fail,
@@ -347,10 +348,12 @@ def _remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     if rotation.phase is Phase.PREFLIGHT:
         connected = tuple(sorted({*rotation.connected_before, *seen.connected}))
         return replace(rotation, new_id=seen.new_id, connected_before=connected)
-    begun = {f"{c.ref}@{c.rolled_to}": now for c in seen.consumers if c.rolled_to is not None}
-    mine = (f"@{rotation.generation}", f"@{rotation.unroll_generation}")
-    fresh = {k: v for k, v in begun.items() if k.endswith(mine) and k not in rotation.roll_started}
-    return replace(rotation, roll_started={**rotation.roll_started, **fresh}) if fresh else rotation
+    mine = (rotation.generation, rotation.unroll_generation)
+    begun = {f"{c.ref}@{c.rolled_to}" for c in seen.consumers if c.rolled_to in mine}
+    unsettled = {f"{c.ref}@{UNSETTLED}" for c in seen.consumers if not c.settled and c.rolled_to not in mine}
+    kept = {k: v for k, v in rotation.roll_started.items() if not k.endswith(f"@{UNSETTLED}") or k in unsettled}
+    started = {**dict.fromkeys(begun | unsettled, now), **kept}
+    return replace(rotation, roll_started=started) if started != rotation.roll_started else rotation
 
 
 def _run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
