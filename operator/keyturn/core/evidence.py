@@ -80,12 +80,13 @@ class Subject:
     host_network: bool = False
 
 
-def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """Several sights of one kind as one verdict. Any disagreement shows; NONE adds nothing."""
+def combine(verdicts: Iterable[Verdict], wanted: Verdict) -> Verdict:
+    """Several sights of one kind as one verdict: whatever objects to the wanted one first, then what is unknown."""
     seen = set(verdicts)
     if Verdict.MIXED in seen or {Verdict.OLD, Verdict.NEW} <= seen:
         return Verdict.MIXED
-    for verdict in (Verdict.OLD, Verdict.OTHER, Verdict.UNKNOWN, Verdict.NEW, Verdict.NONE):
+    unwanted = Verdict.NEW if wanted is Verdict.OLD else Verdict.OLD
+    for verdict in (unwanted, Verdict.OTHER, Verdict.UNKNOWN, wanted, Verdict.NONE):
         if verdict in seen:
             return verdict
     return Verdict.UNKNOWN
@@ -140,12 +141,12 @@ def judge(
     target: Side,
 ) -> PodProof:
     """What this pod proves. ``proves`` is the target's verdict only if every required kind says so and none objects."""
+    wanted = Verdict.NEW if target is Side.NEW else Verdict.OLD
     evidence = {Kind.SESSION: session}
     for kind in (Kind.PROCESS, Kind.REPORTED, Kind.MOUNTED):
         sights = [s.verdict for s in testimony.sights if s.kind is kind]
         if sights:
-            evidence[kind] = combine(sights)
-    wanted = Verdict.NEW if target is Side.NEW else Verdict.OLD
+            evidence[kind] = combine(sights, wanted)
     needed = _needed(subject, required)
     why = _objection(evidence, needed, wanted, subject, testimony)
     return PodProof(
@@ -201,7 +202,7 @@ def _neutral(verdict: Verdict, evidence: Mapping[Kind, Verdict], wanted: Verdict
 
 def _else(evidence: Mapping[Kind, Verdict], wanted: Verdict) -> Verdict:
     """What an unproven pod shows: the worst that was positively seen, else UNKNOWN."""
-    shown = combine(v for v in evidence.values() if v not in (wanted, Verdict.NONE, Verdict.UNKNOWN))
+    shown = combine((v for v in evidence.values() if v not in (wanted, Verdict.NONE, Verdict.UNKNOWN)), wanted)
     if shown is not Verdict.UNKNOWN and wanted in evidence.values():
         return Verdict.MIXED
     return shown

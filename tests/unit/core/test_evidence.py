@@ -129,4 +129,10 @@ def test_exhaustively_new_is_proved_only_when_nothing_contradicts_it() -> None:
     ],
 )
 def test_sights_of_one_kind_combine_to_the_worst(verdicts: list[Verdict], together: Verdict) -> None:
-    assert combine(verdicts) is together
+    assert combine(verdicts, Verdict.NEW) is together
+
+
+def test_going_back_one_container_that_could_not_be_read_is_no_proof_of_old() -> None:
+    sights = (Sight("app", "url", Kind.PROCESS, Verdict.OLD), Sight("other", "url", Kind.PROCESS, Verdict.UNKNOWN))
+    proof = judge(subject(), Testimony(sights), Verdict.OLD, required=REQUIRED, target=Side.OLD)
+    assert proof.proves is not Verdict.OLD
