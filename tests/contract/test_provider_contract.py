@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Denied, Misconfigured, Provider, Unavailable
-
 from support.postgres_plan import op
 from support.provider_rig import Rig
 
@@ -137,7 +137,9 @@ async def test_sessions_outlive_disabling_and_end_when_told(rig: Rig):
         await rig.provider.disable(op("Disable"), rig.current.id)
         assert (await rig.provider.usage([rig.current.id], new))[rig.current.id].idle is Idle.IN_USE
         assert await rig.provider.end_sessions(op("EndSessions"), rig.current.id) == 1
-        for _ in range(200):  # the backend ends it as soon as the server process looks up; each round asks the server anew
+        for _ in range(
+            200
+        ):  # the backend ends it as soon as the server process looks up; each round asks the server anew
             if (await rig.provider.usage([rig.current.id], new))[rig.current.id].idle is Idle.NOT_SEEN:
                 break
         else:

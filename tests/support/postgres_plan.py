@@ -107,11 +107,17 @@ def install(server: PostgresServer, form: str, **names: str) -> None:
 
 def sweep(server: PostgresServer) -> None:
     """Take away databases, roles and everything else an earlier test left."""
-    for (gid, database) in server.sql("SELECT gid, database FROM pg_prepared_xacts"):
+    for gid, database in server.sql("SELECT gid, database FROM pg_prepared_xacts"):
         server.sql(f"ROLLBACK PREPARED '{gid}'", database=database)
-    for (name,) in server.sql("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres','template0','template1')"):
+    for (name,) in server.sql(
+        "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres','template0','template1')"
+    ):
+        for (subscription,) in server.sql("SELECT subname FROM pg_subscription", database=name):
+            server.sql(f"DROP SUBSCRIPTION {subscription}", database=name)
         server.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres' AND usename IS NOT NULL")
+    server.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres' AND usename IS NOT NULL"
+    )
     mine = "rolname !~ '^pg_' AND rolname <> 'postgres'"
     for (name,) in server.sql(f"SELECT rolname FROM pg_roles WHERE {mine}"):
         server.sql(f'DROP OWNED BY "{name}" CASCADE')

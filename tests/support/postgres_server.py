@@ -82,6 +82,7 @@ class PostgresServer:
         self.settings = SETTINGS | (settings or {})
         self.port = free_port()
         self.authority = Authority()
+        self.hostnames = ("localhost", "127.0.0.1")
         self.password = "superuser-password-of-a-test"
         self._home = Path(tempfile.mkdtemp(prefix="keyturn-pg-"))
         self.data = self._home / "data"
@@ -101,7 +102,7 @@ class PostgresServer:
         self._write(secret, self.password)
         self._call("initdb", "-D", str(self.data), "-U", SUPERUSER, f"--pwfile={secret}", "-A", "scram-sha-256",
                    "-E", "UTF8", "--no-locale", "--no-sync")  # fmt: skip
-        self._configure()
+        self.configure()
         self.launch()
         return self
 
@@ -127,8 +128,8 @@ class PostgresServer:
             self.halt()
         shutil.rmtree(self._home, ignore_errors=True)
 
-    def clone(self) -> PostgresServer:
-        """A byte-for-byte copy with the same system identifier, running on another port."""
+    def clone(self, *, standby: bool = False) -> PostgresServer:
+        """A byte-for-byte copy with the same system identifier, running on another port; or one that stays in recovery."""
         twin = PostgresServer(self.flavour, self.settings)
         twin.authority = self.authority
         twin.password = self.password
@@ -138,7 +139,9 @@ class PostgresServer:
         subprocess.run(["cp", "-a", str(self.data), str(twin.data)], check=True)
         self.launch()
         (twin.data / "postmaster.pid").unlink(missing_ok=True)
-        twin._configure()
+        twin.configure()
+        if standby:
+            twin._write(twin.data / "standby.signal", "")
         twin.launch()
         return twin
 
@@ -188,12 +191,13 @@ class PostgresServer:
 
     # ----------------------------------------------------------------------------------------- inside
 
-    def _configure(self) -> None:
+    def configure(self) -> None:
+        """Write everything the next start reads."""
         self._write(self.ca_file, self.authority.ca_pem.decode())
         lines = {**self.settings, "port": str(self.port), "listen_addresses": "127.0.0.1",
                  "unix_socket_directories": ""}  # fmt: skip
         if self.flavour.tls:
-            certificate, key = self.authority.issue("localhost", "127.0.0.1")
+            certificate, key = self.authority.issue(*self.hostnames)
             self._write(self.data / "server.crt", certificate.decode())
             self._write(self.data / "server.key", key.decode())
             lines["ssl"] = "on"

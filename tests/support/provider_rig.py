@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import psycopg
+
 from keyturn.ports import Credential, Provider
 from keyturn.providers.postgres.connections import OwnSessions
-
 from support.faults import Switchboard
 from support.memory_provider import MemoryBackend, MemoryProvider, Role
 from support.postgres_plan import CURRENT, SLOT_A, SLOT_B, Setting

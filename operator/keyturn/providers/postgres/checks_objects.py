@@ -59,17 +59,21 @@ _SENDERS: Final = """
     SELECT r.rolname::text FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
     WHERE a.backend_type = 'walsender' AND r.rolname = ANY(%s) ORDER BY 1
 """
+_SENDERS_INSTALLED: Final = """
+    SELECT principal FROM keyturn.sessions() WHERE kind = 'walsender' AND principal = ANY(%s) ORDER BY 1
+"""  # without pg_read_all_stats nobody sees what kind of process another role's is
 
 
 async def _attachments(connection: Connection, findings: Findings) -> None:
     logins = _logins(findings)
+    senders = _SENDERS_INSTALLED if findings.settings.functions and findings.callable else _SENDERS
     for query, names, reason, text in (
         (_SUBSCRIPTIONS, logins, "SubscriptionOwned",
          "Subscriptions belong to a role that will lose its login, and their apply workers would stop: {}. "
          "ALTER SUBSCRIPTION … OWNER TO a role of its own."),
         (_PREPARED, logins, "PreparedTransaction",
          "Prepared transactions outlive sessions and still belong to this login: {}. COMMIT or ROLLBACK PREPARED."),
-        (_SENDERS, logins, "ReplicationSession",
+        (senders, logins, "ReplicationSession",
          "A replication connection is open as {}. Give replication a role of its own."),
         (_MAPPINGS, list(findings.settings.slots), "UserMappingOnSlot",
          "User mappings of foreign servers belong to a slot, and the next slot has none: {}. Create them for the owner."),
@@ -173,7 +177,7 @@ async def _admission(connection: Connection, findings: Findings) -> None:
             "HbaNotAsked", "pg_hba.conf is shown to superusers only: lines that name one slot must name both."
         )
         return
-    if any(problem.reason.startswith("Functions") for problem in findings.problems):
+    if not findings.callable:
         return
     roles, slots = set(findings.settings.roles), set(findings.settings.slots)
     for line, users, _ in await ask(connection, "SELECT line, users, error FROM keyturn.admissions()"):

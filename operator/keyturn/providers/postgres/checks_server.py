@@ -15,16 +15,19 @@ FUNCTIONS_VERSION: Final = 1
 _LEAST: Final = {15: 150010, 16: 160006, 17: 170002}
 
 
-async def _version(connection: Connection, findings: Findings) -> None:
-    version = connection.info.server_version
-    major = version // 10000
+def too_old(version: int) -> str:
+    """Why a server of this number (150018 is 15.18) cannot be used; empty if it can."""
+    major, minor = divmod(version, 10000)
     if major < 15:
-        findings.block("ServerTooOld", "PostgreSQL 15 or newer is needed: upgrade the server.")
-    elif version < _LEAST.get(major, 0):
-        findings.block(
-            "ServerTooOld",
-            f"PostgreSQL {major}.{version % 10000} ignores ALTER ROLE … SET role at login: upgrade to the newest minor.",
-        )
+        return "PostgreSQL 15 or newer is needed: upgrade the server."
+    if version < _LEAST.get(major, 0):
+        return f"PostgreSQL {major}.{minor} ignores ALTER ROLE … SET role at login: upgrade to the newest minor."
+    return ""
+
+
+async def _version(connection: Connection, findings: Findings) -> None:
+    if message := too_old(connection.info.server_version):
+        findings.block("ServerTooOld", message)
 
 
 async def _language(connection: Connection, findings: Findings) -> None:

@@ -21,7 +21,7 @@ from psycopg.rows import TupleRow
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Endpoint
-from keyturn.providers.postgres.failures import LoginFailed, login_failure, rotators_login, translated
+from keyturn.providers.postgres.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.postgres.settings import Settings
 
 Connection = AsyncConnection[TupleRow]
@@ -35,6 +35,8 @@ _LIMITS: Final = """
            pg_catalog.set_config('lock_timeout', '3s', false),
            pg_catalog.set_config('idle_in_transaction_session_timeout', '15s', false)
 """  # search_path: whoever may create functions in this database must not have them called by the rotator
+
+_MYSELF: Final = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 
 
 class AuthorityFile:
@@ -81,7 +83,7 @@ class Connector:
     def __init__(self, settings: Settings, own: OwnSessions) -> None:
         self._settings = settings
         self._own = own
-        self._authority = AuthorityFile(settings.authority) if settings.authority else None
+        self._authority = None if settings.insecure else AuthorityFile(settings.authority)
         # held while a session opens and while sessions are listed: one that is not registered yet would look like a stranger's
         self.still = asyncio.Lock()
 
@@ -134,19 +136,24 @@ class Connector:
                         **self._security(),
                     )
                     return connection, await self._register(connection)
-            except (psycopg.Error, TimeoutError, OSError) as error:
-                failure = login_failure(error) if isinstance(error, psycopg.Error) else None
-                raise failure or login_failure(psycopg.OperationalError()) from None
+            except psycopg.Error as error:
+                raise login_failure(error) from None
+            except (TimeoutError, OSError, UnicodeError):
+                raise LoginFailed(Login.DOWN) from None
 
     async def _register(self, connection: Connection) -> Backend:
         """Limits first, then remember the server process as our own."""
-        await connection.execute(_LIMITS)
-        cursor = await connection.execute(
-            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-        )
-        row = await cursor.fetchone()
-        if row is None:
-            raise psycopg.OperationalError
+        try:
+            await connection.execute(_LIMITS)
+            async with connection.transaction():
+                # as the owner, a slot's session may not see its own start: PostgreSQL asks the role it acts as
+                await connection.execute("SET LOCAL ROLE NONE")
+                row = await (await connection.execute(_MYSELF)).fetchone()
+            if row is None or row[1] is None:
+                raise psycopg.OperationalError
+        except BaseException:
+            await connection.close()
+            raise
         backend = Backend(*row)
         self._own.add(backend)
         return backend

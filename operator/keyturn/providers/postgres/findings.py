@@ -31,6 +31,11 @@ class Findings:
         """What nobody could be asked about, and how to look oneself."""
         return tuple(self._not_asked)
 
+    @property
+    def callable(self) -> bool:
+        """May the installed functions be called? Not if they are missing, or somebody else's."""
+        return not any(problem.reason in {"FunctionsMissing", "FunctionsNotTrusted"} for problem in self._problems)
+
     def block(self, reason: str, message: str) -> None:
         """Something that blocks."""
         self._problems.append(Problem(reason, message))
