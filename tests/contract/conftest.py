@@ -7,27 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from support.postgres_plan import Setting, make_ready
-from support.postgres_server import PostgresServer, flavours
+from support.postgres_server import Servers
 from support.provider_rig import MemoryRig, PostgresRig, Rig
 
 FORMS = ("Functions", "CreateRole")
-
-
-class Servers:
-    """Starts a flavour when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._running: dict[str, PostgresServer] = {}
-
-    def __getitem__(self, flavour: str) -> PostgresServer:
-        if flavour not in self._running:
-            self._running[flavour] = PostgresServer(flavours()[flavour])
-            self._running[flavour].start()
-        return self._running[flavour]
-
-    def stop(self) -> None:
-        for server in self._running.values():
-            server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -101,7 +101,7 @@ async def test_a_working_and_a_dead_endpoint_together_are_down(setting: Setting)
     assert "localhost:1" in seen.blind
 
 
-# ------------------------------------------------------------------------------------------------------- really the server
+# ------------------------------------------------------------------------------------------------ really the server
 
 
 async def test_a_certificate_of_another_authority_is_refused(fifteen: Setting):
@@ -155,7 +155,7 @@ async def test_a_server_that_asks_for_the_password_gets_nothing_even_when_insecu
 
 @asynccontextmanager
 async def liar(method: int = 3) -> AsyncGenerator[tuple[int, list[bytes]]]:
-    """Speaks the first words of the protocol, has no TLS, and asks for the password. Yields its port and what it heard."""
+    """Speaks the protocol's first words, without TLS, and asks for the password. Yields its port and what it heard."""
     heard: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

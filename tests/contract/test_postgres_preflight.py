@@ -11,10 +11,11 @@ import pytest
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential
 from support.postgres_plan import CURRENT, OWNER, ROTATOR, SLOT_A, SLOT_B, Setting, make_ready
-from support.postgres_server import free_port
+from support.postgres_server import Servers, free_port
 
 pytestmark = pytest.mark.contract
 PASSWORD = CURRENT.value.reveal_text()
+OTHERS_TAG = "keyturn:v1 plan=other/plan rotation=r gen=1 epoch=0 state=active"
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,23 @@ CASES = [
     Case("SlotActsAsItself", ("ALTER ROLE orders_a RESET role",), "SET role"),
     Case("MembershipOutsideOwner", ("CREATE ROLE extra", "GRANT extra TO orders_a"), "extra"),
     Case("RoleCanGrant", ("GRANT orders_owner TO orders_a WITH ADMIN OPTION",), SLOT_A),
-    Case("OtherPlansRole", ("COMMENT ON ROLE orders_a IS 'keyturn:v1 plan=other/plan rotation=r gen=1 epoch=0 state=active'",),
-         "other/plan"),
+    Case("OtherPlansRole", (f"COMMENT ON ROLE orders_a IS '{OTHERS_TAG}'",), "other/plan"),
     Case("NoFreeSlot", ("ALTER ROLE orders_b LOGIN",), "orders_b can still log in"),
     Case("NoFreeSlot", ("COMMENT ON ROLE orders_b IS NULL",), "not ours"),
     Case("SlotOwnsObjects", ("CREATE TABLE mine ()", "ALTER TABLE mine OWNER TO orders_a"), "REASSIGN OWNED"),
     Case("SlotHoldsRights", ("GRANT SELECT ON orders.line TO orders_a",), "shop"),
     Case("SlotInPolicy", ("CREATE POLICY seen ON orders.line TO orders_a USING (true)",), "ALTER POLICY"),
     Case("LoginNameInCode", ("CREATE POLICY seen ON orders.line USING (what = session_user)",), "policy seen"),
-    Case("LoginNameInCode", ("CREATE FUNCTION who() RETURNS text LANGUAGE sql AS 'SELECT SESSION_USER::text'",), "who()"),
-    Case("LoginNameInCode", ("CREATE FUNCTION w() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT session_user::text; END",),
+    Case("LoginNameInCode", ("CREATE FUNCTION who() RETURNS text LANGUAGE sql AS 'SELECT SESSION_USER::text'",),
+         "who()"),
+    Case("LoginNameInCode", ("CREATE FUNCTION w() RETURNS text BEGIN ATOMIC SELECT session_user::text; END",),
          "w()"),
-    Case("LoginNameInCode", ("CREATE VIEW mine AS SELECT * FROM orders.line WHERE what = 'orders_a'",), "view public.mine"),
+    Case("LoginNameInCode", ("CREATE VIEW mine AS SELECT * FROM orders.line WHERE what = 'orders_a'",),
+         "view public.mine"),
     Case("LoginNameInCode", ("ALTER TABLE orders.line ADD made_by text DEFAULT session_user",), "made_by"),
     Case("SubscriptionOwned", ("ALTER ROLE orders_a SUPERUSER",
-                               "CREATE SUBSCRIPTION feed CONNECTION 'dbname=none' PUBLICATION p "
-                               "WITH (connect = false, slot_name = NONE, enabled = false)",
+                               ("CREATE SUBSCRIPTION feed CONNECTION 'dbname=none' PUBLICATION p "
+                               "WITH (connect = false, slot_name = NONE, enabled = false)"),
                                "ALTER SUBSCRIPTION feed OWNER TO orders_a", "ALTER ROLE orders_a NOSUPERUSER"), "feed"),
     Case("UserMappingOnSlot", ("CREATE FOREIGN DATA WRAPPER w", "CREATE SERVER far FOREIGN DATA WRAPPER w",
                                "CREATE USER MAPPING FOR orders_a SERVER far"), "far"),
@@ -69,7 +71,8 @@ CASES = [
     Case("RotatorIsSuperuser", ("ALTER ROLE keyturn_rotator SUPERUSER",), "superuser"),
     Case("FunctionsMissing", ("DROP SCHEMA keyturn CASCADE",), "functions.sql"),
     Case("FunctionsMissing", ("REVOKE USAGE ON SCHEMA keyturn FROM keyturn_rotator",), "functions.sql"),
-    Case("FunctionsNotTrusted", ("ALTER FUNCTION keyturn.ensure(name, name, text, text) OWNER TO orders_owner",), "superuser"),
+    Case("FunctionsNotTrusted", ("ALTER FUNCTION keyturn.ensure(name, name, text, text) OWNER TO orders_owner",),
+         "superuser"),
     Case("RoleNotManaged", ("DELETE FROM keyturn.managed WHERE role = 'orders_b'",), SLOT_B),
 ]  # fmt: skip
 
@@ -191,7 +194,7 @@ class TestCreateRole:
     """What is particular to the convenient form."""
 
     @pytest.fixture(params=["15", "18"])
-    def create_role(self, request: pytest.FixtureRequest, servers) -> Setting:
+    def create_role(self, request: pytest.FixtureRequest, servers: Servers) -> Setting:
         return make_ready(servers[request.param], "CreateRole")
 
     async def test_on_15_it_must_be_acknowledged(self, create_role: Setting):

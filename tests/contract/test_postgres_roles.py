@@ -21,6 +21,7 @@ from support.postgres_plan import (
     make_ready,
     op,
 )
+from support.postgres_server import Servers
 
 pytestmark = pytest.mark.contract
 PASSWORD = CURRENT.value.reveal_text()
@@ -294,7 +295,7 @@ async def test_a_forged_label_does_not_make_a_session_ours(setting: Setting):
     assert {session.ours for session in seen.sessions} == {True, False}
 
 
-async def test_a_rotator_that_may_not_see_addresses_says_so(servers):
+async def test_a_rotator_that_may_not_see_addresses_says_so(servers: Servers):
     setting = make_ready(servers["15"], "CreateRole")
     setting.server.sql(f"REVOKE pg_read_all_stats FROM {ROTATOR}")
     seen = (await setting.open().usage([SLOT_B], CURRENT))[SLOT_B]
@@ -308,7 +309,7 @@ async def test_a_rotator_that_may_not_see_addresses_says_so(servers):
 @pytest.mark.parametrize("flavour", ["15", "18"])
 @pytest.mark.parametrize("form", ["Functions", "CreateRole"])
 async def test_a_single_role_is_adopted_as_the_owner_and_loses_its_login_in_the_first_rotation(
-    servers, flavour: str, form: str
+    servers: Servers, flavour: str, form: str
 ):
     setting = make_ready(servers[flavour], form, first=OWNER)
     old = Credential(OWNER, CURRENT.value)

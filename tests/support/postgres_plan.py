@@ -79,7 +79,7 @@ class Setting:
 
 
 def make_ready(server: PostgresServer, form: str, *, first: str = SLOT_A) -> Setting:
-    """The shop's database, one working login (``first``), and the rotator in the given form. Nothing of ours is left before."""
+    """The shop's database, one working login (``first``), and the rotator in the given form, on a swept server."""
     sweep(server)
     orders_database(server)
     password = CURRENT.value.reveal_text()
@@ -118,9 +118,9 @@ def sweep(server: PostgresServer) -> None:
     server.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres' AND usename IS NOT NULL"
     )
-    mine = "rolname !~ '^pg_' AND rolname <> 'postgres'"
-    for (name,) in server.sql(f"SELECT rolname FROM pg_roles WHERE {mine}"):
+    query = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'"
+    for (name,) in server.sql(query):
         server.sql(f'DROP OWNED BY "{name}" CASCADE')
-    left = [name for (name,) in server.sql(f"SELECT rolname FROM pg_roles WHERE {mine}")]
+    left = [name for (name,) in server.sql(query)]
     if left:
         server.sql("DROP ROLE " + ", ".join(f'"{name}"' for name in left))

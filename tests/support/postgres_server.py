@@ -1,6 +1,6 @@
 """A real PostgreSQL server for tests: started on a free loopback port, TLS and SCRAM on, gone afterwards.
 
-It installs nothing. Debian's 15 speaks TLS; the wheel's 16 and 18 are built without it, so there plain SCRAM is asked for.
+It installs nothing. Debian's 15 speaks TLS; the wheel's 16 and 18 are built without it: plain SCRAM there.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class PostgresServer:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def clone(self, *, standby: bool = False) -> PostgresServer:
-        """A byte-for-byte copy with the same system identifier, running on another port; or one that stays in recovery."""
+        """A byte-for-byte copy with the same system identifier on another port; or one that stays in recovery."""
         twin = PostgresServer(self.flavour, self.settings)
         twin.authority = self.authority
         twin.password = self.password
@@ -248,6 +248,23 @@ class PostgresServer:
             raise RuntimeError(f"{program} failed with {done.returncode}:\n{tail}")
 
 
+class Servers:
+    """Starts a flavour when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, PostgresServer] = {}
+
+    def __getitem__(self, flavour: str) -> PostgresServer:
+        if flavour not in self._running:
+            self._running[flavour] = PostgresServer(flavours()[flavour])
+            self._running[flavour].start()
+        return self._running[flavour]
+
+    def stop(self) -> None:
+        for server in self._running.values():
+            server.stop()
+
+
 def _servant() -> pwd.struct_passwd:
     """Who runs the server when the tests run as root, which PostgreSQL refuses."""
     return pwd.getpwnam("nobody")
@@ -277,5 +294,6 @@ def orders_database(server: PostgresServer, statements: Sequence[str] = ()) -> N
     """The shop everything is tried on: an owner without login and a table of its own."""
     server.sql("CREATE ROLE orders_owner NOLOGIN", "CREATE DATABASE shop OWNER orders_owner",
                "REVOKE CONNECT ON DATABASE shop FROM PUBLIC")  # fmt: skip
-    server.sql("SET ROLE orders_owner", "CREATE SCHEMA orders", "CREATE TABLE orders.line (id bigint PRIMARY KEY, what text)",
+    server.sql("SET ROLE orders_owner", "CREATE SCHEMA orders",
+               "CREATE TABLE orders.line (id bigint PRIMARY KEY, what text)",
                "INSERT INTO orders.line VALUES (1, 'tea')", *statements, database="shop")  # fmt: skip

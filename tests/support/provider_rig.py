@@ -1,4 +1,4 @@
-"""What the provider contract needs of a backend, whatever it is: a provider, a credential that works, and other people."""
+"""What the provider contract needs of any backend: a provider, a credential that works, and other people."""
 
 from __future__ import annotations
 

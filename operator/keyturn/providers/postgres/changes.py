@@ -1,7 +1,7 @@
 """The five changes Keyturn makes to a role, in both forms of the rotator. Each is one transaction that guards itself.
 
-The first statement of each is the change itself or a rewrite of the verifier: it locks the role's row, so that what is read
-after it (tag, epoch, sessions) cannot be overtaken by another writer; a guard that says no rolls all of it back.
+The first statement of each is the change itself or a rewrite of the verifier: it locks the role's row, so that what is
+read after it (tag, epoch, sessions) cannot be overtaken by another writer; a guard that says no rolls all of it back.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class CreateRole:
             if before.expires:
                 await connection.execute(sql.SQL("ALTER ROLE {} VALID UNTIL 'infinity'").format(role))
             await grant_owner(connection, self._owner, slot)
-            if await memberships(connection, slot) != (self._owner,):
+            if await memberships(connection, slot) != (self._owner,) or await powerful_reach(connection, [slot]):
                 raise refused("KT006")
             await copy_settings(connection, self._owner, like, slot)
             await _comment(connection, before, tag)

@@ -1,4 +1,7 @@
-"""Preflight's questions about what hangs on the login's name: objects, privileges, policies, code, jobs, replication."""
+"""Preflight's questions about what hangs on the login's name: objects, privileges, policies, code, jobs.
+
+Changes nothing, and reads no data.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,11 @@ _DEPENDENCIES: Final = {
     ),
     "a": (
         "SlotHoldsRights",
-        "holds privileges of its own on {n} objects in {db}; the next slot would not. GRANT them to {o}, REVOKE them from {r}.",
+        (
+            "holds privileges of its own on {n} objects in {db}; the next slot would not. GRANT them to {o}, REVOKE "
+            "them "
+            "from {r}."
+        ),
     ),
     "i": (
         "SlotHoldsRights",
@@ -32,8 +39,11 @@ _DEPENDENCIES: Final = {
     ),
     "r": (
         "SlotInPolicy",
-        "is named by {n} row security policies in {db}, which would not apply to the next slot: ALTER POLICY … TO {o}. "
-        "Never DROP OWNED: it deletes policies.",
+        (
+            "is named by {n} row security policies in {db}, which would not apply to the next slot: ALTER POLICY … "
+            "TO {o}. "
+            "Never DROP OWNED: it deletes policies."
+        ),
     ),
 }
 
@@ -51,7 +61,8 @@ def _logins(findings: Findings) -> list[str]:
 
 
 _SUBSCRIPTIONS: Final = """
-    SELECT s.subname::text FROM pg_subscription s JOIN pg_roles r ON r.oid = s.subowner WHERE r.rolname = ANY(%s) ORDER BY 1
+    SELECT s.subname::text FROM pg_subscription s JOIN pg_roles r ON r.oid = s.subowner
+    WHERE r.rolname = ANY(%s) ORDER BY 1
 """
 _MAPPINGS: Final = "SELECT DISTINCT srvname::text FROM pg_user_mappings WHERE usename = ANY(%s) ORDER BY 1"
 _PREPARED: Final = "SELECT gid::text FROM pg_prepared_xacts WHERE owner = ANY(%s) ORDER BY 1"
@@ -69,14 +80,14 @@ async def _attachments(connection: Connection, findings: Findings) -> None:
     senders = _SENDERS_INSTALLED if findings.settings.functions and findings.callable else _SENDERS
     for query, names, reason, text in (
         (_SUBSCRIPTIONS, logins, "SubscriptionOwned",
-         "Subscriptions belong to a role that will lose its login, and their apply workers would stop: {}. "
-         "ALTER SUBSCRIPTION … OWNER TO a role of its own."),
+         ("Subscriptions belong to a role that will lose its login, and their apply workers would stop: {}. "
+         "ALTER SUBSCRIPTION … OWNER TO a role of its own.")),
         (_PREPARED, logins, "PreparedTransaction",
          "Prepared transactions outlive sessions and still belong to this login: {}. COMMIT or ROLLBACK PREPARED."),
         (senders, logins, "ReplicationSession",
          "A replication connection is open as {}. Give replication a role of its own."),
         (_MAPPINGS, list(findings.settings.slots), "UserMappingOnSlot",
-         "User mappings of foreign servers belong to a slot, and the next slot has none: {}. Create them for the owner."),
+         "User mappings of foreign servers belong to a slot; the next slot has none: {}. Create them for the owner."),
     ):  # fmt: skip
         found = [str(row[0]) for row in await ask(connection, query, [names])]
         if found:
@@ -105,7 +116,7 @@ async def _jobs(connection: Connection, findings: Findings) -> None:
         findings.block(
             "ScheduledJob",
             f"pg_cron jobs run as a role that will lose its login: {listed(str(row[0]) for row in rows)}. "
-            "UPDATE cron.job SET username to a role of its own.",
+            "Give those jobs a role of their own (column username of cron.job).",
         )
 
 
@@ -114,7 +125,8 @@ _CODE: Final = """
     WITH code AS (
         SELECT 'policy ' || p.polname || ' on ' || p.polrelid::regclass AS what,
                concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS text,
-               obj_description(p.oid, 'pg_policy') AS comment, c.relnamespace AS namespace, 'pg_policy'::regclass AS class, p.oid
+               obj_description(p.oid, 'pg_policy') AS comment, c.relnamespace AS namespace,
+               'pg_policy'::regclass AS class, p.oid
         FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
         UNION ALL
         SELECT 'function ' || p.oid::regprocedure,
@@ -157,7 +169,8 @@ async def _code(connection: Connection, findings: Findings) -> None:
     if databases:
         findings.note(
             "OtherDatabasesNotAsked",
-            f"Policies and functions of other databases cannot be read from here: {listed(_words(databases))}. If consumers "
+            f"Policies and functions of other databases cannot be read from here: {listed(_words(databases))}. If "
+            "consumers "
             "use them, look there for session_user and the slots' names.",
         )
 
@@ -169,7 +182,8 @@ def _words(rows: Iterable[tuple[object, ...]]) -> list[str]:
 async def _admission(connection: Connection, findings: Findings) -> None:
     findings.note(
         "PoolersNotAsked",
-        "A pooler between consumers and server has its own list of users (auth_file, auth_query), reset query and lifetime of "
+        "A pooler between consumers and server has its own list of users (auth_file, auth_query), reset query and "
+        "lifetime of "
         "server connections: it must admit both slots.",
     )
     if not findings.settings.functions:
@@ -185,7 +199,8 @@ async def _admission(connection: Connection, findings: Findings) -> None:
         if named and not slots <= set(users) and "all" not in users and f"+{findings.settings.owner}" not in users:
             findings.block(
                 "HbaNamesOneRole",
-                f"Line {line} of pg_hba.conf admits {listed(sorted(named))} by name, and not every slot: name both slots, or "
+                f"Line {line} of pg_hba.conf admits {listed(sorted(named))} by name, and not every slot: name both "
+                "slots, or "
                 f"+{findings.settings.owner}.",
             )
 

@@ -16,7 +16,8 @@ async def _power(connection: Connection, findings: Findings) -> None:
     if reached:
         findings.block(
             "RoleTooPowerful",
-            f"Owner or slots are, or are members of, {listed(reached)}: Keyturn does not rotate roles that reach SUPERUSER, "
+            f"Owner or slots are, or are members of, {listed(reached)}: Keyturn does not rotate roles that reach "
+            "SUPERUSER, "
             "CREATEROLE, REPLICATION, BYPASSRLS or pg_* roles. Take that away, or use other roles.",
         )
 
@@ -39,7 +40,8 @@ async def _owner(connection: Connection, findings: Findings) -> None:
     if not rows[0][0]:
         findings.block(
             "OwnerCannotConnect",
-            f"{owner} lacks CONNECT on {findings.settings.database}, and slots inherit it from there: GRANT it to {owner}.",
+            f"{owner} lacks CONNECT on {findings.settings.database}, and slots inherit it from there: GRANT it to "
+            f"{owner}.",
         )
 
 
@@ -52,13 +54,15 @@ async def _current(connection: Connection, findings: Findings) -> None:
     if role.connection_limit >= 0:
         findings.block(
             "ConnectionLimit",
-            f"{name} has CONNECTION LIMIT {role.connection_limit}, which would not bind the next role, and pools of both are "
+            f"{name} has CONNECTION LIMIT {role.connection_limit}, which would not bind the next role, and pools of "
+            "both are "
             f"open at once. ALTER ROLE {name} CONNECTION LIMIT -1; limit the database or the pools instead.",
         )
     if role.expires:
         findings.block(
             "RoleExpires",
-            f"The password of {name} has a VALID UNTIL: it could end in mid-rotation. ALTER ROLE {name} VALID UNTIL 'infinity'.",
+            f"The password of {name} has a VALID UNTIL: it could end in mid-rotation. ALTER ROLE {name} VALID UNTIL "
+            "'infinity'.",
         )
     if name != findings.settings.owner and name in findings.settings.slots:
         await _current_slot(connection, findings, name)
@@ -111,7 +115,8 @@ async def _membership(connection: Connection, findings: Findings) -> None:
         if beside:
             findings.block(
                 "MembershipOutsideOwner",
-                f"{slot} is also a member of {listed(beside)}; the next slot would not be. Grant that to {owner} and revoke it "
+                f"{slot} is also a member of {listed(beside)}; the next slot would not be. Grant that to {owner} and "
+                "revoke it "
                 f"from {slot}.",
             )
     rows = await ask(connection, _GRANTS, [list(findings.settings.roles)])
@@ -128,7 +133,8 @@ async def _tags(connection: Connection, findings: Findings) -> None:
         if role.tag and role.tag.plan != findings.settings.plan:
             findings.block(
                 "OtherPlansRole",
-                f"{role.name} carries the tag of plan {role.tag.plan}. Two plans cannot rotate one role; if that plan is gone, "
+                f"{role.name} carries the tag of plan {role.tag.plan}. Two plans cannot rotate one role; if that "
+                "plan is gone, "
                 "take the tag out of the role's comment.",
             )
 

@@ -1,4 +1,7 @@
-"""Preflight's questions about the server and the rotator: version, language, room for both pools, rights of the rotator."""
+"""Preflight's questions about the server and the rotator: version, language, room for both pools, the rotator's rights.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ async def _language(connection: Connection, findings: Findings) -> None:
     if language and not str(language).startswith(("C", "POSIX", "en")):
         findings.block(
             "ServerSpeaksAnotherLanguage",
-            f"lc_messages is {language!r}; at login PostgreSQL tells a disabled role from a wrong password in words only. "
+            f"lc_messages is {language!r}; at login PostgreSQL tells a disabled role from a wrong password in words "
+            "only. "
             "Set lc_messages = 'C' in postgresql.conf and reload.",
         )
 
@@ -47,7 +51,8 @@ _ROOM: Final = """
            (SELECT CASE WHEN datconnlimit < 0 THEN NULL ELSE datconnlimit - (
                 SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid) END
             FROM pg_database d WHERE datname = current_database()) AS free_here,
-           (SELECT count(*) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid WHERE r.rolname = %s) AS needed
+           (SELECT count(*) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+            WHERE r.rolname = %s) AS needed
 """
 
 
@@ -56,13 +61,15 @@ async def _room(connection: Connection, findings: Findings) -> None:
     if needed > free:
         findings.block(
             "TooFewConnections",
-            f"While consumers move over, both pools are open: {needed} more connections are needed, {free} are free. Raise "
+            f"While consumers move over, both pools are open: {needed} more connections are needed, {free} are free. "
+            "Raise "
             "max_connections or make the pools smaller.",
         )
     if free_here is not None and needed > free_here:
         findings.block(
             "TooFewConnections",
-            f"The database's CONNECTION LIMIT leaves {free_here} connections free; {needed} are needed while both pools are "
+            f"The database's CONNECTION LIMIT leaves {free_here} connections free; {needed} are needed while both "
+            "pools are "
             "open. Raise it.",
         )
 
@@ -105,7 +112,8 @@ async def _functions(connection: Connection, findings: Findings) -> None:
     if not superusers:
         findings.block(
             "FunctionsNotTrusted",
-            "Functions of schema keyturn belong to a role that is no superuser, which could change what they do. Drop the "
+            "Functions of schema keyturn belong to a role that is no superuser, which could change what they do. "
+            "Drop the "
             "schema and run functions.sql as a superuser.",
         )
         return  # never call them
@@ -120,7 +128,8 @@ async def _functions(connection: Connection, findings: Findings) -> None:
     if absent:
         findings.block(
             "RoleNotManaged",
-            f"The installed functions do not know {listed(absent)} as roles of {findings.settings.owner}: run functions.sql "
+            f"The installed functions do not know {listed(absent)} as roles of {findings.settings.owner}: run "
+            "functions.sql "
             "with this plan's owner and slots.",
         )
 
@@ -163,8 +172,12 @@ async def _createrole(connection: Connection, findings: Findings, *, has_attribu
 _LOGIN_PROBLEMS: Final = {
     Login.NOT_SCRAM: (
         "NotScram",
-        "asked for another proof than SCRAM-SHA-256 and was given nothing: set password_encryption = scram-sha-256, set the "
-        "role's password again, and use scram-sha-256 in pg_hba.conf",
+        (
+            "asked for another proof than SCRAM-SHA-256 and was given nothing: set password_encryption = "
+            "scram-sha-256, "
+            "set the "
+            "role's password again, and use scram-sha-256 in pg_hba.conf"
+        ),
     ),
     Login.TLS: (
         "TlsFailed",

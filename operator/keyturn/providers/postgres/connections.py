@@ -27,7 +27,7 @@ from keyturn.providers.postgres.settings import Settings
 Connection = AsyncConnection[TupleRow]
 
 CONNECT_SECONDS: Final = 5
-CALL_SECONDS: Final = 20.0  # the whole of one call, whatever the server does; a new leader waits this long
+CALL_SECONDS: Final = 15.0  # opening a session, and again all that is done in it, whatever the server does
 _LIMITS: Final = """
     SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),
            pg_catalog.set_config('TimeZone', 'UTC', false),
@@ -84,7 +84,7 @@ class Connector:
         self._settings = settings
         self._own = own
         self._authority = None if settings.insecure else AuthorityFile(settings.authority)
-        # held while a session opens and while sessions are listed: one that is not registered yet would look like a stranger's
+        # held while a session opens and while sessions are listed: one not registered yet would look like somebody's
         self.still = asyncio.Lock()
 
     def close(self) -> None:
@@ -145,16 +145,10 @@ class Connector:
         """Limits first, then remember the server process as our own."""
         try:
             await connection.execute(_LIMITS)
-            async with connection.transaction():
-                # as the owner, a slot's session may not see its own start: PostgreSQL asks the role it acts as
-                await connection.execute("SET LOCAL ROLE NONE")
-                row = await (await connection.execute(_MYSELF)).fetchone()
-            if row is None or row[1] is None:
-                raise psycopg.OperationalError
+            backend = await _myself(connection)
         except BaseException:
             await connection.close()
             raise
-        backend = Backend(*row)
         self._own.add(backend)
         return backend
 
@@ -172,3 +166,13 @@ async def _closing(connection: Connection) -> AsyncGenerator[None]:
         yield
     finally:
         await connection.close()
+
+
+async def _myself(connection: Connection) -> Backend:
+    """The server process behind the session. As the owner, a slot's session may not see its own start."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL ROLE NONE")
+        row = await (await connection.execute(_MYSELF)).fetchone()
+    if row is None or row[1] is None:
+        raise psycopg.OperationalError
+    return Backend(*row)

@@ -1,7 +1,7 @@
 """The one place where the driver's exceptions become ours. Its texts are read here and go no further.
 
-At login libpq gives no SQLSTATE, only words; the server's are in its ``lc_messages`` (Preflight asks for English), libpq's own
-are always English in psycopg's binary wheels. What is not recognised counts as down: nobody can tell.
+At login libpq gives no SQLSTATE, only words; the server's are in its ``lc_messages`` (Preflight asks for English),
+libpq's own are always English in psycopg's binary wheels. What is not recognised counts as down: nobody can tell.
 """
 
 from __future__ import annotations
@@ -73,31 +73,56 @@ def login_failure(error: psycopg.Error) -> LoginFailed:
     return LoginFailed(next((kind for words, kind in _WORDS if words in text), Login.DOWN))
 
 
+_ROTATORS: dict[Login, tuple[type[KeyturnError], str, str]] = {
+    Login.WRONG: (Denied, "AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret."),
+    Login.DISABLED: (
+        Denied,
+        "AdminRefused",
+        "The rotator may not log in (NOLOGIN): enable it or renew the admin Secret.",
+    ),
+    Login.NOT_ADMITTED: (
+        Denied,
+        "AdminNotAdmitted",
+        "pg_hba.conf does not admit the rotator from the operator's address: add a line for it.",
+    ),
+    Login.NO_CONNECT: (
+        Denied,
+        "AdminNoConnect",
+        "The rotator lacks CONNECT on spec.postgres.database: GRANT it.",
+    ),
+    Login.NO_DATABASE: (
+        Misconfigured,
+        "NoSuchDatabase",
+        "spec.postgres.database does not exist on this server: correct it.",
+    ),
+    Login.NOT_SCRAM: (
+        Misconfigured,
+        "NotScram",
+        (
+            "The server asked for another proof than SCRAM-SHA-256 and was given nothing. Set password_encryption = "
+            "scram-sha-256, set the password again, and use scram-sha-256 in pg_hba.conf."
+        ),
+    ),
+    Login.TLS: (
+        Misconfigured,
+        "TlsFailed",
+        (
+            "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
+            "Secret, or does not name the host."
+        ),
+    ),
+    Login.DOWN: (
+        Unavailable,
+        "ServerDown",
+        "The server cannot be reached, or does not accept connections just now.",
+    ),
+}
+
+
 def rotators_login(kind: Login) -> KeyturnError:
     """The same failure, when it was the rotator's own login."""
-    match kind:
-        case Login.WRONG | Login.DISABLED:
-            return Denied("AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret.")
-        case Login.NOT_ADMITTED:
-            return Denied("AdminNotAdmitted", "pg_hba.conf does not admit the rotator from the operator's address.")
-        case Login.NO_CONNECT:
-            return Denied("AdminNoConnect", "The rotator lacks CONNECT on spec.postgres.database: GRANT it.")
-        case Login.NO_DATABASE:
-            return Misconfigured("NoSuchDatabase", "spec.postgres.database does not exist on this server.")
-        case Login.NOT_SCRAM:
-            return Misconfigured(
-                "NotScram",
-                "The server asked for another proof than SCRAM-SHA-256 and was given nothing. Set "
-                "password_encryption = scram-sha-256, renew the password, and use scram-sha-256 in pg_hba.conf.",
-            )
-        case Login.TLS:
-            return Misconfigured(
-                "TlsFailed",
-                "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
-                "Secret, or does not name the host.",
-            )
-        case Login.DOWN:
-            return Unavailable("ServerDown", "The server cannot be reached, or does not accept connections just now.")
+    error, reason, message = _ROTATORS[kind]
+    return error(reason, message)
 
 
 def _by_state(state: str) -> KeyturnError:
@@ -110,7 +135,8 @@ def _by_state(state: str) -> KeyturnError:
     if state in {"42883", "3F000"}:
         return Misconfigured(
             "FunctionsMissing",
-            "The rotator's functions are not installed in spec.postgres.database: run functions.sql there, or set rotator: "
+            "The rotator's functions are not installed in spec.postgres.database: run functions.sql there, or set "
+            "rotator: "
             "CreateRole.",
         )
     if state == "42501":

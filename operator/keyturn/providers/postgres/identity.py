@@ -1,6 +1,6 @@
 """Which system is this? Proved live: equal identifiers are shared by clones (a restored backup has its original's).
 
-The proof: the rotator holds an advisory lock on a random key, and a login through the consumers' endpoint must see it held.
+The proof: the rotator holds an advisory lock on a random key, and a login through the consumers' endpoint must see it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Identity:
         if self._pinned and system.name != self._pinned:
             raise Denied(
                 "WrongSystem",
-                "Another database system answers than the one this plan was adopted on. Point the admin Secret back, or make "
+                "Another database system answers than the one this plan was adopted on. Point the admin Secret back, "
+                "or make "
                 "a new plan for the new system.",
             )
         if system.in_recovery:

@@ -1,4 +1,4 @@
-"""All principals that matter to a plan: owner, slots, and strangers, i.e. logins that reach the data and were not declared.
+"""All principals that matter to a plan: owner, slots, and strangers: logins that reach the data and nobody declared.
 
 Superusers are left out: they reach everything, always, and are the server's own business.
 """
@@ -15,7 +15,7 @@ from keyturn.providers.postgres.roles import Role, read_roles, uses
 from keyturn.providers.postgres.settings import Settings
 from keyturn.providers.postgres.tags import KNOWN, Mark, Tag
 
-# by oid: members of a declared role, of whoever holds rights on the owner's tables, or of the roles that read or write all
+# members of a declared role, of whoever holds rights on the owner's tables, or of the roles that read or write all data
 _STRANGERS: Final = """
     WITH RECURSIVE declared AS (
         SELECT oid FROM pg_roles WHERE rolname = ANY(%(declared)s)
@@ -78,7 +78,8 @@ async def free_slot(connection: Connection, settings: Settings, current_id: str)
     if current_id not in settings.roles:
         raise Misconfigured(
             "CurrentNotDeclared",
-            f"The Secret holds the role {current_id!r}, which is neither spec.postgres.owner nor one of spec.postgres.slots.",
+            f"The Secret holds the role {current_id!r}, which is neither spec.postgres.owner nor one of "
+            "spec.postgres.slots.",
         )
     roles = await read_roles(connection, settings.roles)
     reasons: list[str] = []

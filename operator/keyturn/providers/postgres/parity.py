@@ -1,7 +1,7 @@
 """What NEW must have like OLD: membership in the owner, and the settings that a login takes from pg_db_role_setting.
 
-SET ROLE does not load the owner's settings, so the slot carries copies. Limits (connection limit, expiry) are not copied:
-Preflight refuses them.
+SET ROLE does not load the owner's settings, so the slot carries copies. Limits (connection limit, expiry) are not
+copied: Preflight refuses them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from psycopg import sql
 
 from keyturn.providers.postgres.connections import Connection
 
-# The servers' own statements, made by the server: names by %I, values by %L. Settings that hold a list of identifiers are
-# stored flattened ("$user", public) and must be taken apart again, or they come back as one long name; pg_dump does the same.
+# The statements, made by the server: names by %I, values by %L. Settings that hold a list of identifiers are stored
+# flattened ("$user", public) and are taken apart again, or they would come back as one long name; so does pg_dump.
 STATEMENTS: Final = r"""
     WITH source AS (
         SELECT DISTINCT ON (s.setdatabase, split_part(c, '=', 1))
@@ -59,11 +59,13 @@ async def copy_settings(connection: Connection, owner: str, like: str, slot: str
 
 _MISSING: Final = """
     SELECT count(*) FROM (
-        SELECT s.setdatabase, c FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = %(owner)s,
-               unnest(s.setconfig) c WHERE split_part(c, '=', 1) <> 'role'
+        SELECT s.setdatabase, c
+        FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = %(owner)s,
+             unnest(s.setconfig) c WHERE split_part(c, '=', 1) <> 'role'
     ) o WHERE NOT EXISTS (
         SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = %(slot)s,
-               unnest(s.setconfig) c WHERE s.setdatabase = o.setdatabase AND split_part(c, '=', 1) = split_part(o.c, '=', 1)
+               unnest(s.setconfig) c
+        WHERE s.setdatabase = o.setdatabase AND split_part(c, '=', 1) = split_part(o.c, '=', 1)
     )
 """
 

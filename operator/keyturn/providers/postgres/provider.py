@@ -164,7 +164,7 @@ class PostgresProvider:
             return await self._changes.terminate(admin, id_)
 
     async def delete(self, op: Op, id_: str) -> None:
-        """Retires the slot: a password nobody knows, NOLOGIN, our tag. Never DROP: sessions of dropped roles go on writing."""
+        """A password nobody knows, NOLOGIN, our tag. Never DROP: a dropped role's sessions go on writing."""
         self._require_ours(id_)
         tag = self._tag(op, Mark.RETIRED)
         async with self._writing() as admin:

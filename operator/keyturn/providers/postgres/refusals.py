@@ -1,4 +1,4 @@
-"""What this provider refuses, in fixed words with the way out: one table for our own checks and the installed functions.
+"""What this provider refuses, in fixed words with the way out: one table for us and for the installed functions.
 
 Nothing here talks to a server.
 """
@@ -11,11 +11,18 @@ from keyturn.ports import Denied
 _TABLE: dict[str, tuple[str, str]] = {
     "KT001": (
         "RoleNotManaged",
-        "The role is not in the list of the installed functions. Run functions.sql again with this plan's owner and slots.",
+        (
+            "The role is not in the list of the installed functions. Run functions.sql again with this plan's owner "
+            "and "
+            "slots."
+        ),
     ),
     "KT002": (
         "NotAVerifier",
-        "Only SCRAM-SHA-256 verifiers are accepted; nothing was changed. Install the functions of this Keyturn version.",
+        (
+            "Only SCRAM-SHA-256 verifiers are accepted; nothing was changed. Install the functions of this Keyturn "
+            "version."
+        ),
     ),
     "KT003": (
         "OtherPlansRole",
@@ -23,18 +30,25 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "KT004": (
         "NewerLeader",
-        "An operator with a newer lease epoch has written to this role; this one stands back. If the Lease was deleted on "
-        "purpose, lower epoch=… in the role's comment (COMMENT ON ROLE).",
+        (
+            "An operator with a newer lease epoch has written to this role; this one stands back. If the Lease was "
+            "deleted on "
+            "purpose, lower epoch=… in the role's comment (COMMENT ON ROLE)."
+        ),
     ),
     "KT005": (
         "SlotNotOurs",
-        "The free slot exists and carries no tag of this plan. Drop the role, or hand it over by putting "
-        "'keyturn:v1 plan=<namespace>/<plan> rotation=- gen=0 epoch=0 state=retired' into its comment.",
+        (
+            "The free slot exists and carries no tag of this plan. Drop the role, or hand it over by putting "
+            "'keyturn:v1 plan=<namespace>/<plan> rotation=- gen=0 epoch=0 state=retired' into its comment."
+        ),
     ),
     "KT006": (
         "RoleTooPowerful",
-        "The role is, or reaches, SUPERUSER, CREATEROLE, REPLICATION, BYPASSRLS or a pg_* role. Keyturn does not rotate such "
-        "roles: take the attribute or membership away.",
+        (
+            "The role is, or reaches, SUPERUSER, CREATEROLE, REPLICATION, BYPASSRLS or a pg_* role, or a slot is a member "
+            "of more than its owner. Keyturn does not rotate such roles: take the attribute or membership away."
+        ),
     ),
     "KT007": (
         "StillEnabled",
@@ -54,13 +68,18 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "KT011": (
         "SlotInUse",
-        "The free slot can log in or has sessions, and not because of this rotation. See who uses it, then "
-        "ALTER ROLE … NOLOGIN.",
+        (
+            "The free slot can log in or has sessions, and not because of this rotation. See who uses it, then "
+            "ALTER ROLE … NOLOGIN."
+        ),
     ),
     "KT012": ("RoleMissing", "The role does not exist. If somebody dropped a slot, run functions.sql again."),
     "KT013": (
         "SlotNotPrepared",
-        "Sessions of the free slot would not act as the owner: ALTER ROLE <slot> SET role TO '<owner>', as functions.sql does.",
+        (
+            "Sessions of the free slot would not act as the owner: ALTER ROLE <slot> SET role TO '<owner>', as "
+            "functions.sql does."
+        ),
     ),
 }
 

@@ -17,7 +17,7 @@ from keyturn.providers.postgres.tags import Mark, Tag
 
 _ROLES: Final = """
     SELECT oid::bigint AS oid, rolname::text AS name, rolcanlogin AS can_login, rolsuper AS superuser,
-           rolcreaterole AS createrole, rolcreatedb AS createdb, rolreplication AS replication, rolbypassrls AS bypassrls,
+           rolcreaterole AS createrole, rolreplication AS replication, rolbypassrls AS bypassrls,
            rolinherit AS inherits, rolconnlimit AS connection_limit, rolvaliduntil::text AS valid_until,
            shobj_description(oid, 'pg_authid') AS comment
     FROM pg_roles WHERE rolname = ANY(%s)
@@ -33,7 +33,6 @@ class Role:
     can_login: bool
     superuser: bool
     createrole: bool
-    createdb: bool
     replication: bool
     bypassrls: bool
     inherits: bool
@@ -96,7 +95,8 @@ async def powerful_reach(connection: Connection, names: Sequence[str]) -> tuple[
 
 
 _MEMBERSHIPS: Final = """
-    SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
+    SELECT g.rolname::text
+    FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles u ON u.oid = m.member
     WHERE u.rolname = %s GROUP BY 1 ORDER BY 1
 """
 

@@ -19,8 +19,8 @@ from keyturn.providers.postgres.failures import LoginFailed
 from keyturn.providers.postgres.settings import Settings
 
 _DIRECT: Final = """
-    SELECT a.pid, a.backend_start AS started, coalesce(r.rolname::text, '') AS principal, host(a.client_addr) AS address,
-           a.client_port AS port, a.backend_type AS kind
+    SELECT a.pid, a.backend_start AS started, coalesce(r.rolname::text, '') AS principal,
+           host(a.client_addr) AS address, a.client_port AS port, a.backend_type AS kind
     FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
     WHERE a.usesysid IS NOT NULL AND a.backend_type IS DISTINCT FROM 'parallel worker'
       AND (r.oid IS NULL OR r.rolname = ANY(%s))

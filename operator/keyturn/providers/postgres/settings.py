@@ -74,7 +74,8 @@ def _endpoints(provider: PostgresProvider, admin: SecretRecord, own: Endpoint) -
         if endpoint.host.lower() not in allowed:
             raise Misconfigured(
                 "HostNotAllowed",
-                f"spec.postgres.endpoints[{index}].host is not a host that the admin Secret {admin.key} names: credentials "
+                f"spec.postgres.endpoints[{index}].host is not a host that the admin Secret {admin.key} names: "
+                "credentials "
                 "go only where the Secret says. Add it to 'hosts' of that Secret, or correct the endpoint.",
             )
     return tuple(Endpoint(e.name, e.host, e.port) for e in provider.endpoints)
@@ -90,7 +91,7 @@ def _require_name(field: str, name: str) -> None:
 
 
 def _require_allowed(plan: PostgresPlan, allow: Allow) -> None:
-    if not any(fnmatchcase(plan.owner, _literal(pattern)) for pattern in allow.owners):
+    if plan.owner not in allow.owners:
         raise Misconfigured(
             "OwnerNotAllowed",
             f"spec.postgres.owner {plan.owner!r} is not in the provider's allow.owners: add it there.",
@@ -99,7 +100,8 @@ def _require_allowed(plan: PostgresPlan, allow: Allow) -> None:
         if not any(fnmatchcase(slot, _literal(pattern)) for pattern in allow.slots):
             raise Misconfigured(
                 "SlotNotAllowed",
-                f"spec.postgres.slots[{index}] {slot!r} matches no pattern of the provider's allow.slots: add one there.",
+                f"spec.postgres.slots[{index}] {slot!r} matches no pattern of the provider's allow.slots: add one "
+                "there.",
             )
 
 

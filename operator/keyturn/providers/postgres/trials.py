@@ -1,8 +1,8 @@
 """Logs in for real, as consumers do, and tries what consumers need. Leaves nothing behind.
 
-Poolers send DISCARD ALL between clients. It sets the role back to what ALTER ROLE … SET role says (seen on 15.18, 16.14 and 18.4),
-and the trial insists on that. An application that says SET ROLE NONE itself keeps access through inheritance only, and owns what
-it then creates; so the trial asks for the rights that remain then, too.
+Poolers send DISCARD ALL between clients. It sets the role back to what ALTER ROLE … SET role says (seen on 15.18, 16.14
+and 18.4), and the trial insists on that. An application that says SET ROLE NONE itself keeps access through inheritance
+only, and owns what it then creates; so the trial asks for the rights that remain then, too.
 """
 
 from __future__ import annotations
