@@ -42,9 +42,11 @@ def rotator_sql() -> str:
     return f"""\
 \\connect {DATABASE}
 \\set rotator keyturn_rotator
+\\set plan shop/orders-db
 \\set owner orders_owner
 \\set slot_a orders_a
 \\set slot_b orders_b
+\\set plan shop/orders-db
 {FUNCTIONS.read_text()}
 ALTER ROLE keyturn_rotator SET log_statement = 'all';
 ALTER ROLE keyturn_rotator SET log_parameter_max_length = 32;

@@ -15,9 +15,9 @@ from types import FrameType
 
 import psycopg
 
-from .witness import PACE, Witness, role_of
+from .witness import Witness, role_of
 
-DRAIN = 2.0  # seconds a program goes on serving after it was told to end: routes forget a pod slowly
+DRAIN = float(os.environ.get("DRAIN_SECONDS", "2"))  # serving goes on after the end was told: routes forget slowly
 STALE = 5.0  # seconds without finished work after which a program calls itself unready
 
 
@@ -26,8 +26,6 @@ class Life:
     """The life of one program: `work` is called again and again until the pod is told to end."""
 
     name: str
-    drain: float = DRAIN
-    pace: float = PACE
     finished_work: float = 0.0
     _ending: threading.Event = field(default_factory=threading.Event)
 
@@ -35,12 +33,12 @@ class Life:
         """Work every `every` seconds, with a witness beside it when the program uses the database."""
         signal.signal(signal.SIGTERM, self._end)
         self._serve_health()
-        witness = Witness(self.name, credential, self.pace) if credential else None
+        witness = Witness(self.name, credential) if credential else None
         if witness:
             witness.start()
         while not self._ending.wait(every):
             self._work_once(work)
-        drained = time.monotonic() + self.drain
+        drained = time.monotonic() + DRAIN
         while time.monotonic() < drained:
             self._work_once(work)
             threading.Event().wait(every)
