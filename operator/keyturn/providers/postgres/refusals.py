@@ -46,8 +46,8 @@ _TABLE: dict[str, tuple[str, str]] = {
     "KT006": (
         "RoleTooPowerful",
         (
-            "The role is, or reaches, SUPERUSER, CREATEROLE, REPLICATION, BYPASSRLS or a pg_* role, or a slot is a member "
-            "of more than its owner. Keyturn does not rotate such roles: take the attribute or membership away."
+            "The role is, or reaches, SUPERUSER, CREATEROLE, REPLICATION, BYPASSRLS or a pg_* role, or a slot is "
+            "a member of more than its owner. Keyturn does not rotate such roles: take that away."
         ),
     ),
     "KT007": (
