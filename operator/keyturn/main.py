@@ -123,7 +123,7 @@ async def _operate(
             heartbeat.beat(),
         ),
         stop=stop,
-        leading=metrics.leading,
+        leading=lambda epoch: _tell_lead(metrics, epoch),
     )
     async with served(heartbeat, ready, registry, ports=(settings.health_port, settings.metrics_port)):
         structlog.get_logger("keyturn").info(
@@ -142,6 +142,11 @@ def _metrics_registry() -> CollectorRegistry:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
+
+
+def _tell_lead(metrics: Metrics, epoch: int) -> None:
+    metrics.leading(epoch)
+    structlog.get_logger("keyturn").info("leads" if epoch else "leads no more", epoch=epoch)
 
 
 def _tell_bug(key: ObjectKey, error: Exception) -> None:
