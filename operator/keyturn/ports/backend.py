@@ -75,6 +75,10 @@ class Provider(Protocol):
         """Does the rotator's own login work? Never raises."""
         ...
 
+    async def identify(self) -> str:
+        """The system's own name, to be remembered at adoption; Denied where it is not the one remembered."""
+        ...
+
     async def same_system(self, current: Credential) -> Sameness:
         """Is the target the system that ``current`` opens through the consumers' endpoints? Proved live."""
         ...
