@@ -26,6 +26,7 @@ async def watch(wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool
         clusterwide=not namespaces,
         namespaces=tuple(namespaces),
         standalone=True,
+        identity=cast("Any", "keyturn"),  # of peering, which is off; kopf would ask for a user name, and pods have none
         ready_flag=ready,
     )
     try:  # kopf.run_tasks would also cancel every task of ours

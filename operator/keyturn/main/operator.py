@@ -1,13 +1,11 @@
-"""The only place that builds things: ``keyturn operator`` and ``keyturn injector``. Arguments and wiring, no logic."""
+"""``keyturn operator``: builds everything that a running operator needs. Wiring, no logic."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from keyturn.core.model import ObjectKey
-from keyturn.injector import server as injector
 from keyturn.kube import handlers
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
@@ -31,7 +28,6 @@ from keyturn.kube.pages import Heartbeat, served
 from keyturn.kube.probes import ProbeClient
 from keyturn.kube.queue import WorkQueue
 from keyturn.kube.wakeups import Wakeups
-from keyturn.ports import KeyturnError
 from keyturn.providers import OpenProviders
 from keyturn.reconciler import Reconciler
 from keyturn.reporters import log
@@ -61,22 +57,6 @@ class SystemClock:
     def now(self) -> datetime:
         """Aware, UTC."""
         return datetime.now(UTC)  # noqa: TID251 - everybody else takes the clock as an argument
-
-
-def main() -> None:
-    """The console script. Ends with 0 when asked to stop, with 1 and a line that says why otherwise."""
-    arguments = _parser().parse_args()
-    log.configure(arguments.log_level)
-    if arguments.kubeconfig is not None:
-        os.environ["KUBECONFIG"] = str(arguments.kubeconfig)  # kopf reads it from there
-    try:
-        asyncio.run(_injector(arguments) if arguments.process == "injector" else operate(_settings(arguments)))
-    except KeyturnError as error:
-        structlog.get_logger("keyturn").error("ended", reason=error.reason, message=error.message)
-        sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - its words may carry a secret: the log writes type and places only
-        structlog.get_logger("keyturn").error("ended", reason="Bug", exc_info=error)
-        sys.exit(1)
 
 
 async def operate(settings: OperatorSettings) -> None:
@@ -152,55 +132,3 @@ def _tell_lead(metrics: Metrics, epoch: int) -> None:
 def _tell_bug(key: ObjectKey, error: Exception) -> None:
     """The reconciler lets none of the ports' errors through: this one is a mistake of ours."""
     structlog.get_logger("keyturn").error("reconcile failed", plan=str(key), exc_info=error)
-
-
-async def _injector(arguments: argparse.Namespace) -> None:
-    settings = injector.Settings(
-        probe_image=arguments.probe_image,
-        namespaces=tuple(arguments.namespace),
-        certificates=arguments.certificates,
-        port=arguments.port,
-    )
-    serving = asyncio.ensure_future(injector.serve(settings))
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
-    try:
-        await serving
-    except asyncio.CancelledError:
-        return
-
-
-def _settings(arguments: argparse.Namespace) -> OperatorSettings:
-    return OperatorSettings(
-        operator_namespace=arguments.operator_namespace,
-        namespaces=tuple(arguments.namespace),
-        probe_images=tuple(arguments.probe_image),
-        kubeconfig=arguments.kubeconfig,
-        health_port=arguments.health_port,
-        metrics_port=arguments.metrics_port,
-        concurrency=arguments.concurrency,
-    )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("keyturn", description="Rotates credentials, and proves that it was safe.")
-    processes = parser.add_subparsers(dest="process", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-    scope = shared.add_mutually_exclusive_group()
-    scope.add_argument("--namespace", action="append", default=[], help="serve this namespace; can be repeated")
-    scope.add_argument("--all-namespaces", action="store_true", help="serve the whole cluster (default)")
-    shared.add_argument("--kubeconfig", type=Path, help="run outside the cluster; default: the pod's service account")
-    operator = processes.add_parser("operator", parents=[shared], help="run rotations")
-    operator.add_argument("--operator-namespace", required=True, help="where the lease and the escrow live")
-    operator.add_argument(
-        "--probe-image", action="append", default=[], help="believe probes of this image only; can be repeated"
-    )
-    operator.add_argument("--health-port", type=int, default=8081)
-    operator.add_argument("--metrics-port", type=int, default=8080)
-    operator.add_argument("--concurrency", type=int, default=8, help="plans worked on at once")
-    sidecars = processes.add_parser("injector", parents=[shared], help="put the probe into pods that ask for it")
-    sidecars.add_argument("--probe-image", required=True)
-    sidecars.add_argument("--certificates", type=Path, default=Path("/etc/keyturn/tls"), help="tls.crt and tls.key")
-    sidecars.add_argument("--port", type=int, default=8443)
-    return parser
