@@ -226,6 +226,17 @@ def test_a_rotation_that_would_not_be_safe_waits_in_preflight_and_changes_nothin
     assert world.cluster.secret_data["url"] == OLD_URL
 
 
+def test_mending_the_plan_lets_a_rotation_that_waits_in_preflight_go_on() -> None:
+    world = World()
+    _blind(world)
+    assert asked_of_the_rotation(world)[0] == "BlindWatch"
+    plan_says(world, retire={"watch": "20s", "acceptBlindWatch": True})
+    world.run(400)
+    assert world.phase == "Complete"
+    assert world.cluster.the_plan is not None
+    assert world.cluster.the_rotations["orders-1"].status.plan == world.cluster.the_plan.spec
+
+
 def test_a_workload_that_stops_pods_first_is_rolled_when_its_owner_accepts_that() -> None:
     world = World()
     world.cluster.workloads[API].shown["kills_first"] = True

@@ -75,7 +75,7 @@ class Reconciler:
         if plan is None:
             return None
         rotations = await self._cluster.rotations(key)
-        active = _named(rotations, plan.status.active_rotation)
+        active = _following(_named(rotations, plan.status.active_rotation), plan)
         if plan.deleting and not _going_on(active):
             return await self._desk.release(plan)
         opened = None if plan.invalid is not None else await self._adopter.open(plan, active)
@@ -178,6 +178,13 @@ class Reconciler:
 
 def _going_on(active: RotationRecord | None) -> bool:
     return active is not None and active.status.phase not in FINISHED
+
+
+def _following(active: RotationRecord | None, plan: PlanRecord) -> RotationRecord | None:
+    """Until something is changed a rotation follows its plan, so that mending the plan lets it go on."""
+    if active is None or active.status.phase != Phase.PREFLIGHT:
+        return active
+    return replace(active, status=active.status.model_copy(update={"plan": plan.spec}))
 
 
 def _named(rotations: Sequence[RotationRecord], name: str) -> RotationRecord | None:
