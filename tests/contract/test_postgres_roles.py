@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 import pytest
 
 from keyturn.core.model import Existence, Idle, Reach, Trial
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Conflict, Credential, Denied, Misconfigured, Unavailable
+from keyturn.ports import Conflict, Credential, Denied, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.providers.postgres.provider import PostgresProvider
 from support.postgres_plan import (
     CURRENT,
@@ -223,6 +225,38 @@ async def test_two_writers_at_once_never_both_succeed_silently(setting: Setting)
             await provider.disable(op("Disable"), SLOT_B)
         other.execute("ROLLBACK")
     await provider.disable(op("Disable"), SLOT_B)
+
+
+async def test_a_change_that_is_refused_at_its_end_leaves_nothing_of_itself(setting: Setting):
+    provider = setting.open()
+    query = "SELECT rolname, rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'orders_b'"
+    before = setting.server.sql(query)
+    setting.server.sql("CREATE ROLE boss SUPERUSER", "GRANT boss TO orders_owner")
+    with pytest.raises(Denied) as refused:
+        await provider.ensure(op(), Credential(SLOT_B, provider.mint()), SLOT_A)
+    assert refused.value.reason == "RoleTooPowerful"
+    assert setting.server.sql(query) == before
+
+
+async def test_a_connection_lost_in_mid_write_leaves_the_outcome_unknown_and_the_same_op_repairs_it(setting: Setting):
+    provider = setting.open()
+    await made(provider)
+    waiting = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE usename = 'keyturn_rotator' AND wait_event_type = 'Lock'"
+    )
+    with setting.server.connect(database="shop") as other:
+        other.execute("BEGIN")
+        other.execute("ALTER ROLE orders_b CONNECTION LIMIT -1")
+        writing = asyncio.create_task(provider.disable(op("Disable"), SLOT_B))
+        while not await asyncio.to_thread(setting.server.sql, waiting):
+            assert not writing.done()
+        with pytest.raises(OutcomeUnknown):
+            await writing
+        other.execute("ROLLBACK")
+    await provider.disable(op("Disable"), SLOT_B)
+    states = {principal.id: principal.state for principal in await provider.inventory()}
+    assert states[SLOT_B] is Existence.DISABLED
 
 
 # ---------------------------------------------------------------------------------------------- disable, enable, retire

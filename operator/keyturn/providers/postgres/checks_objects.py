@@ -161,6 +161,15 @@ async def _code(connection: Connection, findings: Findings) -> None:
             f"{listed(_words(rows))}. Use current_user, which stays the owner; or, if it does no harm, put "
             f"'{REVIEWED}' into the object's comment.",
         )
+    triggers = await ask(
+        connection,
+        "SELECT evtname::text FROM pg_event_trigger WHERE evtevent = 'login' AND evtenabled <> 'D' ORDER BY 1",
+    )
+    if triggers:
+        findings.note(
+            "LoginTriggersNotTried",
+            f"These run at every login: {listed(_words(triggers))}. They are tried with the new role in Create only.",
+        )
     databases = await ask(
         connection,
         "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate "
