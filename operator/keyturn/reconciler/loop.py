@@ -31,7 +31,7 @@ from keyturn.ports import (
     RotationRecord,
     Unavailable,
 )
-from keyturn.reconciler import adopt, plans, record
+from keyturn.reconciler import adopt, plans, record, words
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Scene, Sight
 
@@ -147,8 +147,11 @@ class Reconciler:
         rotation = decision.rotation
         why = rotation.turned_back if rotation.phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
         self._reporter.moved(plan.key, active.key.name, before, rotation.phase, why.reason if why else "")
-        words = f"{before} passed, now {rotation.phase}" if why is None else f"{why.reason}: {why.message}"
-        news = Announcement(why.reason if why else str(rotation.phase), words, warning=why is not None)
+        again = rotation.phase is Phase.VERIFY and before is not Phase.ROLL
+        warns = why is not None or again
+        news = Announcement(
+            why.reason if why else str(rotation.phase), words.entered(rotation, again=again), warning=warns
+        )
         await self._cluster.announce(active.key, "Rotation", active.uid, news)
 
     async def _carry_out(self, scene: Scene, sight: Sight, decision: Decision) -> None:

@@ -1,0 +1,32 @@
+"""What an Event says when a rotation enters a phase: what was just seen to be true, and what happens now. Pure."""
+
+from __future__ import annotations
+
+from keyturn.core.model import Phase, Rotation
+
+_ENTERED = {
+    Phase.CREATE: "nothing blocks; making {new}",
+    Phase.STAGE: "{new} works at every endpoint; writing it into the Secret",
+    Phase.ROLL: "the Secret holds {new}; restarting the consumers that hold {old}",
+    Phase.VERIFY: "every restarted consumer has rolled; asking every pod which credential it uses",
+    Phase.SOAK: "every pod proves {new}; watching that {old} stays idle",
+    Phase.APPROVE: "{old} stayed idle for the soak time; asking for approval if the plan wants any",
+    Phase.DISABLE: "disabling {old}; it can still be enabled again",
+    Phase.WATCH: "{old} is refused and {new} works; watching that nobody misses {old}",
+    Phase.DELETE: "nobody missed {old}; retiring it for good",
+    Phase.COMPLETE: "{old} is retired; every pod proved {new}",
+    Phase.ENABLE: "{why}; going back, making sure first that {old} works",
+    Phase.RESTORE: "{old} works; putting it back into the Secret",
+    Phase.UNROLL: "the Secret holds {old} again; restarting the consumers that hold {new}",
+    Phase.CONFIRM: "every restarted consumer has rolled back; asking every pod which credential it uses",
+    Phase.DISCARD: "every pod proves {old}; removing {new}",
+    Phase.ROLLED_BACK: "{old} serves as before ({why})",
+}
+
+
+def entered(rotation: Rotation, *, again: bool = False) -> str:
+    """One sentence. ``again``: a reopened rotation verifies once more."""
+    if again and rotation.phase is Phase.VERIFY:
+        return f"{rotation.old_id} was still used, so it works again; verifying once more"
+    why = rotation.turned_back.message if rotation.turned_back is not None else "not safe to go on"
+    return _ENTERED[rotation.phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)

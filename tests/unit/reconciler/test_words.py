@@ -1,0 +1,26 @@
+"""Every phase that can be entered has its sentence."""
+
+from __future__ import annotations
+
+import pytest
+from keyturn.core.model import ObjectKey, Phase, Policy, Problem, Rotation
+from keyturn.core.rotation import BACKWARD, FORWARD
+from keyturn.reconciler.words import entered
+
+PHASES = [s.phase for s in (*FORWARD[1:], *BACKWARD)] + [Phase.COMPLETE, Phase.ROLLED_BACK]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_event_tells_what_was_seen_and_what_happens_now(phase: Phase) -> None:
+    rotation = Rotation("uid", "orders-1", ObjectKey("shop", "orders"), Policy(), phase, old_id="a", new_id="b")
+    told = entered(rotation)
+    assert len(told) > 15
+    assert "{" not in told
+
+
+def test_a_rollback_says_why() -> None:
+    why = Problem("RolloutDeadlineExceeded", "Deployment/api did not finish")
+    rotation = Rotation(
+        "uid", "r", ObjectKey("shop", "p"), Policy(), Phase.ENABLE, old_id="a", new_id="b", turned_back=why
+    )
+    assert entered(rotation).startswith("Deployment/api did not finish; going back")
