@@ -267,14 +267,20 @@ def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -
     assert world.cluster.the_escrow is None
 
 
-def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_kept() -> None:
+@pytest.mark.parametrize("gone", ["backend", "namespace"])
+def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_kept(gone: str) -> None:
     world = World()
     world.ask_for_rotation()
     for _ in range(400):
         world.run(1)
         if world.phase == "Soak":
             break
-    world.backend.down = True
+    if gone == "backend":
+        world.backend.down = True
+    else:  # a namespace that vanishes takes its Secrets first, the provider's too
+        world.cluster.admin_exists = False
+        world.cluster.secret_data.clear()
+        world.cluster.workloads.clear()
     assert world.cluster.the_plan is not None
     world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=START)
     world.clock.time += timedelta(minutes=11)

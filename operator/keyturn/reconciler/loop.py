@@ -78,6 +78,8 @@ class Reconciler:
         active = _following(_named(rotations, plan.status.active_rotation), plan)
         if plan.deleting and not _going_on(active):
             return await self._desk.release(plan)
+        if plan.deleting and self._desk.overdue(plan):
+            return await self._desk.give_up(plan)
         opened = None if plan.invalid is not None else await self._adopter.open(plan, active)
         if opened is None:
             return LATER
@@ -105,8 +107,6 @@ class Reconciler:
         if active.status.plan is None:
             await self._desk.begin(plan, active)
             return AT_ONCE
-        if plan.deleting and self._desk.overdue(plan):
-            return await self._desk.give_up(plan)
         frozen_plan = replace(plan, spec=active.status.plan)
         rotation = self._remembered(active, plan.key)
         if rotation is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from keyturn.core.model import ObjectKey, Phase, Policy, Problem, Rotation
 from keyturn.core.rotation import BACKWARD, FORWARD
 from keyturn.reconciler.words import entered
