@@ -138,8 +138,8 @@ class Rollout(Model):
 class Verify(Model):
     """What counts as proof, and how long the old credential must be seen idle."""
 
-    require: list[Literal["Session", "Process", "Reported", "Mounted"]] = Field(
-        default_factory=lambda: list[Literal["Session", "Process", "Reported", "Mounted"]](["Session", "Process"]),
+    require: list[Literal["Session", "Process", "Mounted"]] = Field(
+        default_factory=lambda: list[Literal["Session", "Process", "Mounted"]](["Session", "Process"]),
         min_length=1,
         max_length=4,
         description="Kinds of evidence that every pod must give.",

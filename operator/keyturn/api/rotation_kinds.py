@@ -51,7 +51,7 @@ class PodLine(Model):
     proves: str = Field(description="New, Old, or why neither: Mixed, None, Other, Unknown.")
     evidence: dict[str, str] = Field(
         default_factory=dict[str, str],
-        description="Kind of evidence (Session, Process, Reported, Mounted) -> what it says.",
+        description="Kind of evidence (Session, Process, Mounted) -> what it says.",
     )
     why: str = Field(default="", description="In words, when the pod does not prove what is asked for.")
     terminating: bool = Field(default=False, description="The pod is about to end.")

@@ -26,7 +26,7 @@ _REFUSALS = {
     wire.BUSY: "its probe is asked too often",
 }
 _GAPS = {
-    wire.OVERWRITTEN: "a process wrote over its environment, as setproctitle does: require Reported or Session instead",
+    wire.OVERWRITTEN: "a process wrote over its environment, as setproctitle does: require Session and Mounted instead",
     wire.TOO_LARGE: "there is more than the probe may read",
     wire.OLDER: "a process is older than this version of the file: it is restarted, or declares `reload`",
     wire.MISSING: "the file is not there",
