@@ -83,11 +83,6 @@ class Kubectl:
 
 
 def _decode(stream: subprocess.Popen[str], into: list[dict[str, Any]]) -> None:
-    """Cut the stream of pretty-printed documents into events: a line that is only `}` ends one."""
+    """One event a line."""
     assert stream.stdout is not None  # noqa: S101 - Popen was told to make a pipe
-    lines = list[str]()
-    for line in stream.stdout:
-        lines.append(line)
-        if line.rstrip() == "}":
-            into.append(json.loads("".join(lines)))
-            lines.clear()
+    into.extend(json.loads(line) for line in stream.stdout)

@@ -46,7 +46,6 @@ def rotator_sql() -> str:
 \\set owner orders_owner
 \\set slot_a orders_a
 \\set slot_b orders_b
-\\set plan shop/orders-db
 {FUNCTIONS.read_text()}
 ALTER ROLE keyturn_rotator SET log_statement = 'all';
 ALTER ROLE keyturn_rotator SET log_parameter_max_length = 32;
