@@ -43,6 +43,7 @@ CASES = [
     Case("ConnectionLimit", ("ALTER ROLE orders_a CONNECTION LIMIT 20",), "-1"),
     Case("RoleExpires", ("ALTER ROLE orders_a VALID UNTIL '2099-01-01'",), "infinity"),
     Case("SlotActsAsItself", ("ALTER ROLE orders_a RESET role",), "SET role"),
+    Case("SettingsDiffer", ("ALTER ROLE orders_owner SET work_mem TO '7MB'",), "work_mem"),
     Case("MembershipOutsideOwner", ("CREATE ROLE extra", "GRANT extra TO orders_a"), "extra"),
     Case("RoleCanGrant", ("GRANT orders_owner TO orders_a WITH ADMIN OPTION",), SLOT_A),
     Case("OtherPlansRole", (f"COMMENT ON ROLE orders_a IS '{OTHERS_TAG}'",), "other/plan"),

@@ -115,10 +115,9 @@ async def test_settings_of_a_former_generation_do_not_stay_on_the_slot(setting: 
     [
         "ALTER ROLE orders_b RESET role",
         "CREATE ROLE extra; GRANT extra TO orders_b",
-        "ALTER ROLE orders_owner SET work_mem TO '7MB'",
     ],
 )
-async def test_a_slot_with_other_rights_or_settings_is_lacking(setting: Setting, statement: str):
+async def test_a_slot_with_other_rights_or_another_role_is_lacking(setting: Setting, statement: str):
     provider = setting.open()
     new = await made(provider)
     setting.server.sql(*statement.split("; "))

@@ -6,10 +6,8 @@ Every finding is a Problem with the way out. What cannot be asked with the rotat
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
-from keyturn.core.model import Problem
 from keyturn.ports import Credential
 from keyturn.providers.postgres.checks_objects import OBJECT_CHECKS
 from keyturn.providers.postgres.checks_roles import ROLE_CHECKS
@@ -22,22 +20,16 @@ Check = Callable[[Connection, Findings], Awaitable[None]]
 _CHECKS: Final[tuple[Check, ...]] = (*SERVER_CHECKS, *ROLE_CHECKS, *OBJECT_CHECKS)
 
 
-@dataclass(frozen=True, slots=True)
-class Checklist:
-    """What blocks, and what nobody could be asked about."""
-
-    problems: tuple[Problem, ...]
-    not_asked: tuple[Problem, ...]
-
-
-async def go_through(
-    connector: Connector, connection: Connection, settings: Settings, current: Credential | None
-) -> Checklist:
-    """All checks, in order. Raises what the connection raises."""
+async def go_through(connection: Connection, settings: Settings, current: Credential | None) -> Findings:
+    """All checks that the rotator asks, in order. Raises what the connection raises."""
     findings = Findings(settings, current.id if current else "")
     for check in _CHECKS:
         await check(connection, findings)
+    return findings
+
+
+async def try_endpoints(connector: Connector, findings: Findings, current: Credential | None) -> None:
+    """Adds what the consumers' endpoints say to the current credential. Never raises."""
     if current is not None:
-        for endpoint in settings.endpoints:
+        for endpoint in findings.settings.endpoints:
             await endpoint_problems(connector, endpoint, current, findings)
-    return Checklist(findings.problems, findings.not_asked)

@@ -8,6 +8,7 @@ from keyturn.ports import Misconfigured
 from keyturn.providers.postgres.connections import Connection
 from keyturn.providers.postgres.findings import Findings, ask, listed
 from keyturn.providers.postgres.inventory import free_slot
+from keyturn.providers.postgres.parity import missing_settings
 from keyturn.providers.postgres.roles import memberships, powerful_reach, read_roles
 
 
@@ -99,6 +100,12 @@ async def _current_slot(connection: Connection, findings: Findings, name: str) -
             "SlotActsAsItself",
             f"Sessions of {name} do not act as {owner}, so what they create belongs to {name}. "
             f"ALTER ROLE {name} SET role TO '{owner}'.",
+        )
+    if missing := await missing_settings(connection, owner, name):
+        findings.block(
+            "SettingsDiffer",
+            f"{owner} has settings that {name} does not get at login and the next slot would: {listed(missing)}. "
+            f"ALTER ROLE {name} SET the same, or RESET them on {owner}.",
         )
 
 

@@ -58,7 +58,7 @@ async def copy_settings(connection: Connection, owner: str, like: str, slot: str
 
 
 _MISSING: Final = """
-    SELECT count(*) FROM (
+    SELECT DISTINCT split_part(o.c, '=', 1) FROM (
         SELECT s.setdatabase, c
         FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = %(owner)s,
              unnest(s.setconfig) c WHERE split_part(c, '=', 1) <> 'role'
@@ -66,15 +66,14 @@ _MISSING: Final = """
         SELECT 1 FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole AND r.rolname = %(slot)s,
                unnest(s.setconfig) c
         WHERE s.setdatabase = o.setdatabase AND split_part(c, '=', 1) = split_part(o.c, '=', 1)
-    )
+    ) ORDER BY 1
 """
 
 
-async def missing_settings(connection: Connection, owner: str, slot: str) -> int:
-    """How many of the owner's settings the slot would not have at login."""
+async def missing_settings(connection: Connection, owner: str, slot: str) -> tuple[str, ...]:
+    """The owner's settings that a login as the slot would not have."""
     cursor = await connection.execute(_MISSING, {"owner": owner, "slot": slot})
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    return tuple(str(row[0]) for row in await cursor.fetchall())
 
 
 async def grant_owner(connection: Connection, owner: str, slot: str) -> None:

@@ -30,10 +30,11 @@ from keyturn.ports import (
     Usage,
 )
 from keyturn.providers.postgres.changes import Changes, CreateRole, InstalledFunctions
-from keyturn.providers.postgres.checklist import go_through
+from keyturn.providers.postgres.checklist import go_through, try_endpoints
 from keyturn.providers.postgres.connections import Connection, Connector, OwnSessions
 from keyturn.providers.postgres.identity import Identity, same_system
 from keyturn.providers.postgres.inventory import free_slot, inventory
+from keyturn.providers.postgres.parity import missing_settings
 from keyturn.providers.postgres.refusals import refused
 from keyturn.providers.postgres.roles import Role, read_roles
 from keyturn.providers.postgres.sessions import usage
@@ -94,9 +95,10 @@ class PostgresProvider:
         """The whole checklist; ``not_asked`` has the rest."""
         async with self._connector.admin() as admin:
             await self._identity.require(admin)
-            checklist = await go_through(self._connector, admin, self._settings, current)
-        self.not_asked = checklist.not_asked
-        return checklist.problems
+            findings = await go_through(admin, self._settings, current)
+        await try_endpoints(self._connector, findings, current)
+        self.not_asked = findings.not_asked
+        return findings.problems
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
@@ -136,6 +138,8 @@ class PostgresProvider:
         async with self._writing() as admin:
             await self._changes.ensure(admin, new.id, new.value, like, tag)
             await _read_back(admin, new.id, tag, can_login=True)
+            if await missing_settings(admin, self._settings.owner, new.id):
+                raise _changed_meanwhile()
 
     async def enable(self, op: Op, credential: Credential) -> None:
         """LOGIN, with a verifier of this value."""
@@ -200,9 +204,13 @@ async def _read_back(connection: Connection, name: str, tag: Tag | None, *, can_
     """What was written is there. Raises Conflict if somebody wrote in between."""
     role = await _role(connection, name)
     if role is None or role.can_login != can_login or (tag is not None and role.tag != tag):
-        raise Conflict(
-            "RoleChanged", "The role is not as it was just written: somebody else changes it too. See who does."
-        )
+        raise _changed_meanwhile()
+
+
+def _changed_meanwhile() -> Conflict:
+    return Conflict(
+        "RoleChanged", "The role is not as it was just written: somebody else changes it too. See who does."
+    )
 
 
 def _require_fit(new: Credential) -> None:

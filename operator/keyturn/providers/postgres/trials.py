@@ -15,7 +15,6 @@ from keyturn.ports import Credential, Endpoint, KeyturnError
 from keyturn.providers.postgres.connections import Connection, Connector
 from keyturn.providers.postgres.failures import LoginFailed
 from keyturn.providers.postgres.identity import read_system
-from keyturn.providers.postgres.parity import missing_settings
 
 _WHO: Final = "SELECT session_user::text, current_user::text"
 # A real row, written as the owner and rolled back: no DDL in the log, no event trigger, no lock on anybody's table.
@@ -58,8 +57,6 @@ async def _use(session: Connection, id_: str, owner: str, system: str) -> Trial:
     if there.in_recovery:
         return Trial.DOWN
     if await _one(session, _WHO) != (id_, owner):
-        return Trial.LACKING
-    if id_ != owner and await missing_settings(session, owner, id_):
         return Trial.LACKING
     async with session.transaction(force_rollback=True):
         await session.execute("SET TRANSACTION READ WRITE")
