@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from keyturn.kube.lease_store import KubeLease
 from keyturn.kube.operating import Operation
 from keyturn.kube.queue import WorkQueue
 from keyturn.kube.wakeups import Wakeups
+from keyturn.ports import Denied
 from keyturn_dev.cluster.api import Cluster
 from support.kubectl import Kubectl, SystemClock
 
@@ -174,6 +176,25 @@ async def test_only_the_leader_works_and_the_next_one_knows_everything_when_it_t
 
     await second.until(lambda: key in second.looked)
     assert second.epochs == [first.epochs[0] + 1]
+
+
+async def test_a_watch_that_is_refused_for_good_ends_the_process_instead_of_leaving_it_blind(
+    cluster: Cluster, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # kopf forgets the errors of its other watchers. Told when they are collected, in the middle of an import, pytest's
+    # rendering of them trips over CPython 3.11 (AST constructor recursion depth mismatch).
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    kubectl("create", "serviceaccount", "nobody")
+    token = kubectl("create", "token", "nobody").strip()
+    config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+    config["users"][0]["user"] = {"token": token}
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+
+    with pytest.raises(Denied, match="WatchEnded"):
+        await asyncio.wait_for(
+            handlers.watch(Wakeups(print), [namespace], in_cluster=False, ready=asyncio.Event()), timeout=60
+        )
 
 
 def free_port() -> int:

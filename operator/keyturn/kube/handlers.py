@@ -16,10 +16,11 @@ from keyturn.api.base import GROUP, VERSION
 from keyturn.kube import paths
 from keyturn.kube.raw import Json
 from keyturn.kube.wakeups import Wakeups
+from keyturn.ports import Denied
 
 
 async def watch(wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool, ready: asyncio.Event) -> None:
-    """Watch until cancelled; no namespaces means all. Raises what ended a watcher: nobody may live on blind."""
+    """Watch until cancelled; no namespaces means all. Raises Denied when a watch ends for good."""
     tasks = await kopf.spawn_tasks(
         registry=_registry(wakeups, cluster_wide=not namespaces, in_cluster=in_cluster),
         settings=_settings(),
@@ -31,8 +32,11 @@ async def watch(wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool
     )
     try:  # kopf.run_tasks would also cancel every task of ours
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        if any(not task.cancelled() and task.exception() is not None for task in done):
+            raise Denied(
+                "WatchEnded",
+                "Keyturn's kinds cannot be watched: install this version's CRDs, and grant list and watch on them.",
+            )
     finally:
         for task in tasks:
             task.cancel()

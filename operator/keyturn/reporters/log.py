@@ -19,7 +19,9 @@ import structlog
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import REDACTED
 
-_QUIET = ("kopf", "aiohttp", "asyncio", "psycopg", "kubernetes", "httpx")  # at DEBUG some print whole objects
+_QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes", "httpx")  # at DEBUG some print whole objects
+_SILENT = ("psycopg",)  # its words are a backend's
+_LONGEST = 400  # characters of a library's line
 _TELLING = re.compile(r"pass(word|wd|phrase)?$|secret$|token$|authorization$|dsn$|verifier$", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 
@@ -61,7 +63,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, shortened],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(default=_sealed),
@@ -74,6 +76,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     logging.getLogger("keyturn").setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def redacted(_logger: Any, _method: str, event: Event) -> Event:
@@ -91,6 +95,12 @@ def without_words_of_errors(_logger: Any, _method: str, event: Event) -> Event:
         event["error"] = type(error).__name__
         event["at"] = _places(error.__traceback__)
     return event
+
+
+def shortened(_logger: Any, _method: str, event: Event) -> Event:
+    """Of a library's line its beginning: asyncio's go on with the ``repr`` of a forgotten error: with its words."""
+    said = str(event.get("event", ""))
+    return {**event, "event": said.partition("\n")[0][:_LONGEST]}
 
 
 def _sealed(_value: object, **_: object) -> str:

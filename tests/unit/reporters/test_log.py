@@ -72,6 +72,15 @@ def test_of_an_error_only_its_type_and_the_places_are_written(lines: Lines):
     assert "test_log.py" in str(ours["at"])
 
 
+def test_an_error_that_a_task_forgot_is_named_without_its_words(lines: Lines):
+    repeated = f"Task exception was never retrieved\nfuture: <Task exception=ValueError('{VALUE}')>"
+    logging.getLogger("asyncio").error(repeated, exc_info=ValueError(VALUE))
+
+    (line,) = lines()
+    assert VALUE not in json.dumps(line)
+    assert (line["event"], line["error"]) == ("Task exception was never retrieved", "ValueError")
+
+
 def test_libraries_do_not_speak_below_a_warning_even_when_we_debug(lines: Lines):
     structlog.get_logger("keyturn").debug("ours")
     for name in ("kopf.objects", "aiohttp.client", "psycopg", "kubernetes.client.rest", "asyncio"):

@@ -12,10 +12,10 @@ PLAN = ObjectKey("shop", "orders-db")
 
 
 class Broken:
-    def moved(self, *_: object) -> None:
+    def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None:  # noqa: ARG002 - the port's
         raise RuntimeError("no disk")
 
-    def acted(self, *_: object) -> None:
+    def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None:  # noqa: ARG002 - the port's
         raise RuntimeError("no disk")
 
 
