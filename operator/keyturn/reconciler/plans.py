@@ -75,7 +75,7 @@ class Desk:
                 "generation": plan.status.generation + 2,
                 "ran": [*plan.status.ran, chosen.key.name][-_MOST_NAMES:],
                 "last_rotation": chosen.key.name,
-                "last_rotation_phase": Phase.PREFLIGHT,
+                "last_rotation_phase": Reason.IN_PROGRESS,
             }
         )
         words = f"Rotation {chosen.key.name} is under way"
