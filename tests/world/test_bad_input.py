@@ -105,6 +105,14 @@ def _second_plan_on_role(world: World) -> None:
     ]
 
 
+def _blind(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, sees_refused_attempts=False)
+
+
+def _short_watch(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, disable_delay=timedelta(hours=1))
+
+
 PLAN_REASONS: dict[str, Callable[[World], None]] = {
     "AdminSecretMissing": _admin_missing,
     "NamespaceNotAdmitted": _namespace,
@@ -118,6 +126,8 @@ PLAN_REASONS: dict[str, Callable[[World], None]] = {
     "InvalidSchedule": _schedule,
     "CurrentCredentialDoesNotWork": _current_refused,
     "WrongSystem": _wrong_system,
+    "BlindWatch": _blind,
+    "WatchTooShort": _short_watch,
     "SecretShared": _second_plan,
     "RoleShared": _second_plan_on_role,
 }
@@ -178,14 +188,6 @@ def _split(world: World) -> None:
     )
 
 
-def _blind(world: World) -> None:
-    world.provider.capabilities = replace(world.provider.capabilities, sees_refused_attempts=False)
-
-
-def _short_watch(world: World) -> None:
-    world.provider.capabilities = replace(world.provider.capabilities, disable_delay=timedelta(hours=1))
-
-
 def _silent(world: World) -> None:
     world.probes_silent = True
 
@@ -207,8 +209,6 @@ ROTATION_REASONS: dict[str, Callable[[World], None]] = {
     "ConsumerUnhealthy": shown(healthy=False),
     "ConsumerWouldBeUnavailable": shown(kills_first=True),
     "SplitDelivery": _split,
-    "BlindWatch": _blind,
-    "WatchTooShort": _short_watch,
     "ProbeSilent": _silent,
     "UnknownSession": _stranger,
     "ConsumerNotSupported": _statefulset,
@@ -228,9 +228,9 @@ def test_a_rotation_that_would_not_be_safe_waits_in_preflight_and_changes_nothin
 
 def test_mending_the_plan_lets_a_rotation_that_waits_in_preflight_go_on() -> None:
     world = World()
-    _blind(world)
-    assert asked_of_the_rotation(world)[0] == "BlindWatch"
-    plan_says(world, retire={"watch": "20s", "acceptBlindWatch": True})
+    _listed_missing(world)
+    assert asked_of_the_rotation(world)[0] == "ConsumerMissing"
+    plan_says(world)
     world.run(400)
     assert world.phase == "Complete"
     assert world.cluster.the_plan is not None

@@ -9,7 +9,6 @@ from keyturn.api.conditions import ConditionType, Reason, set_condition
 from keyturn.api.plan_kinds import PlanStatus
 from keyturn.core.model import ObjectKey, Problem, Sameness, Trial
 from keyturn.core.rendering import Place, TemplateMismatch, extract, unknown_placeholders
-from keyturn.core.schedule import InvalidSchedule, check
 from keyturn.ports import (
     Announcement,
     Clock,
@@ -108,16 +107,17 @@ class Adopter:
                     "UnknownPlaceholder", f"secret.keys.{key} names {{{unknown[0]}}}, which nobody fills"
                 )
         secret = await self._cluster.secret(checklist.secret_key(plan))
-        blocking = [*checklist.secret_problems(spec, secret), *await checklist.shared(self._cluster, plan)]
+        blocking = [
+            *checklist.secret_problems(spec, secret),
+            *checklist.plan_problems(spec, provider),
+            *await checklist.shared(self._cluster, plan),
+        ]
         if blocking or secret is None:
             raise Misconfigured(blocking[0].reason, blocking[0].message)
         try:
             login = extract(spec.secret.keys, secret.data, place)
-            check(checklist.schedule(spec))
         except TemplateMismatch as error:
             raise Misconfigured("TemplateMismatch", f"secret.keys: {error}") from None
-        except InvalidSchedule as error:
-            raise Misconfigured("InvalidSchedule", str(error)) from None
         credential = Credential(login.username, login.password)
         same = await provider.same_system(credential)
         if same is Sameness.DIFFERENT:
