@@ -184,8 +184,8 @@ async def test_the_provider_of_a_plan_is_read_and_a_missing_one_says_which(
 
 
 @pytest.mark.parametrize(("wanted", "admitted"), [("orders", True), ("somebody-else", False)])
-async def test_a_cluster_wide_provider_admits_namespaces_by_their_labels(  # noqa: FBT001 - the expectation
-    world: KubeCluster, namespace: str, kubectl: Kubectl, wanted: str, admitted: bool
+async def test_a_cluster_wide_provider_admits_namespaces_by_their_labels(
+    world: KubeCluster, namespace: str, kubectl: Kubectl, wanted: str, *, admitted: bool
 ):
     name = f"shared-{namespace}"
     spec = provider_spec() | {"namespaceSelector": {"matchLabels": {"team": wanted}}}

@@ -1,4 +1,4 @@
-"""``keyturn injector``: starts the webhook. Imports nothing that only the operator needs: that is half as much again."""
+"""``keyturn injector``: starts the webhook. Imports nothing that only the operator needs: that is a third of it."""
 
 from __future__ import annotations
 
