@@ -120,10 +120,12 @@ def last_end(log: Sequence[Line], role: str, *, leave_out: frozenset[str] = froz
     return max(ended[session] for session in begun)
 
 
-def first_shut(log: Sequence[Line], role: str) -> datetime | None:
+def first_shut(log: Sequence[Line], role: str, *, since: datetime) -> datetime | None:
     """When somebody first took LOGIN from this role: by the rotator's function, or by ALTER ROLE itself."""
     for line in log:
+        if line.at < since:
+            continue
         by_function = "keyturn.disable(" in line.message and f"'{role}'" in line.detail
-        if by_function or ("NOLOGIN" in line.message and f"{role}" in line.message):
+        if by_function or ("NOLOGIN" in line.message and role in line.message):
             return line.at
     return None

@@ -40,7 +40,7 @@ class Killer:
     """Kills the leader. Its pod is removed too, so that a new one starts at once instead of after a growing pause."""
 
     kubectl: Kubectl
-    killed: list[str] = field(default_factory=list[str])
+    killed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])  # the phase, and the pod
 
     def leader(self) -> str:
         """The pod that holds the lease, `` when nobody does."""
@@ -52,7 +52,7 @@ class Killer:
                 return pod["metadata"]["name"]
         return ""
 
-    def kill_leader(self) -> str:
+    def kill_leader(self, *, at: str) -> None:
         """SIGKILL to every process of the leader's container. Raises Trouble where that is not possible."""
         name = self.leader()
         if not name:
@@ -64,8 +64,7 @@ class Killer:
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         self.kubectl("delete", "pod", name, "-n", OPERATOR, "--force", "--grace-period=0")
-        self.killed.append(name)
-        return name
+        self.killed.append((at, name))
 
 
 def processes_of(uid: str, program: str = "keyturn") -> list[int]:

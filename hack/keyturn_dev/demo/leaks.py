@@ -96,18 +96,19 @@ class LogKeeper:
     _streams: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, subprocess.Popen[bytes]])
     _stop: Event = field(default_factory=Event)
 
-    def run(self) -> Thread:
+    def start(self) -> None:
         """Begin, in a thread of its own."""
-        thread = Thread(target=self._look, daemon=True)
-        thread.start()
-        return thread
+        Thread(target=self._look, daemon=True).start()
 
-    def finish(self) -> dict[str, bytes]:
-        """Stop following; the logs, by pod."""
+    def finish(self) -> None:
+        """Stop following."""
         self._stop.set()
         for stream in self._streams.values():
             stream.terminate()
             stream.wait(timeout=10)
+
+    def texts(self) -> dict[str, bytes]:
+        """What every pod wrote so far, by namespace and name."""
         return {path.stem: path.read_bytes() for path in self.place.glob("*.log")}
 
     def _look(self) -> None:

@@ -1,26 +1,22 @@
-"""The scenes: one that ends well, and those where something is broken on purpose. Each returns what must hold."""
+"""The scene that ends well."""
 
 from __future__ import annotations
 
-from keyturn_dev.demo import judge, picture
-from keyturn_dev.demo.play import ask_for_rotation, ended, until, watching
-from keyturn_dev.demo.screen import Check, Screen
-from keyturn_dev.demo.stage import Stage
-
-NAME = "orders-db-demo"
+from keyturn_dev.demo import judge
+from keyturn_dev.demo.play import ended
+from keyturn_dev.demo.scene import Scene
+from keyturn_dev.demo.screen import Check
 
 
-def rotate(stage: Stage, screen: Screen) -> list[Check]:
+def rotate(scene: Scene) -> list[Check]:
     """A rotation from beginning to end, while the witnesses never stop logging in."""
-    before, pods, verifier = picture.take(stage), judge.running(stage), stage.database.password_of("orders_a")
-    with watching(stage.kubectl) as seen:
-        ask_for_rotation(stage.kubectl, NAME)
-        rotation = until(seen, NAME, ended, seconds=420, screen=screen)
-        after = picture.take(stage)
-        return [
-            *judge.completed(stage, seen, rotation, verifier),
-            *judge.restarts(pods, judge.running(stage)),
-            judge.decoy_untouched(before, after),
-            *judge.nobody_was_refused(stage, seen),
-            *judge.order(stage, seen, rotation),
-        ]
+    before, pods = scene.picture(), scene.pods()
+    scene.ask()
+    rotation = scene.until(ended, seconds=420)
+    return [
+        *judge.completed(scene, rotation),
+        *judge.restarts(pods, scene.pods()),
+        judge.decoy_untouched(before, scene.picture()),
+        *judge.nobody_was_refused(scene),
+        *judge.order(scene, rotation),
+    ]

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from keyturn_dev.demo.kubectl import Kubectl
+
+
+def role_of(url: str) -> str:
+    """The public name of the role in a connection URL."""
+    return urlsplit(url).username or ""
 
 
 @dataclass(frozen=True, slots=True)

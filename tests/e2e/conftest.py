@@ -1,0 +1,69 @@
+"""One open shop for all end-to-end tests, installed by the chart; it logs at DEBUG, and every line is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from keyturn_dev.cluster.home import DEFAULT_NAME
+from keyturn_dev.demo import leaks
+from keyturn_dev.demo.leaks import LogKeeper
+from keyturn_dev.demo.play import Seen, watching
+from keyturn_dev.demo.props import tidy
+from keyturn_dev.demo.scene import Play, Scene, begin
+from keyturn_dev.demo.screen import Check, Screen
+from keyturn_dev.demo.stage import (
+    OPERATOR,
+    SHOP,
+    WITNESS,
+    Stage,
+    adopted,
+    close_shop,
+    get_cluster,
+    open_shop,
+)
+
+
+@dataclass(frozen=True)
+class Shop:
+    stage: Stage
+    seen: Seen
+    logs: LogKeeper
+
+    def scene(self, name: str) -> Scene:
+        """A scene on a tidy shop, whatever the one before left behind."""
+        tidy(self.stage)
+        adopted(self.stage)
+        return begin(self.stage, Screen(), self.seen, f"orders-db-{name}")
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Shop]:
+    stage = open_shop(get_cluster(DEFAULT_NAME, None), log_level="debug")
+    place = leaks.scratch()
+    with watching(stage.kubectl) as seen:
+        logs = LogKeeper(stage.kubectl, seen, frozenset({SHOP, WITNESS, OPERATOR}), place)
+        logs.start()
+        yield Shop(stage, seen, logs)
+        logs.finish()
+    close_shop(stage.kubectl)
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def plays(shop: Shop) -> Callable[[str, Play], None]:
+    """Play a scene; every sentence it promises must hold."""
+
+    def play(name: str, scene: Play) -> None:
+        assert_all(scene(shop.scene(name)))
+
+    return play
+
+
+def assert_all(checks: list[Check]) -> None:
+    assert checks
+    broken = [f"{check.sentence}: {check.seen}" for check in checks if not check.holds]
+    assert not broken, "\n".join(broken)
