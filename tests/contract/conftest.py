@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from support.postgres_plan import Setting, make_ready
+from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
 from support.provider_rig import MemoryRig, PostgresRig, Rig
 
@@ -51,3 +51,11 @@ def fifteen(servers: Servers) -> Iterator[Setting]:
     """The server that speaks TLS."""
     yield make_ready(servers["15"], "Functions")
     servers["15"].revive()
+
+
+@pytest.fixture(autouse=True)
+async def every_provider_is_closed() -> AsyncIterator[None]:
+    """As the reconciler does at the end of each tick."""
+    yield
+    while OPENED:
+        await OPENED.pop().close()

@@ -81,6 +81,10 @@ class MemoryProvider:
         self._minted = itertools.count(1)
         self.lacking: set[str] = set()
 
+    async def identify(self) -> str:
+        self._up()
+        return self._backend.system
+
     async def reach(self) -> Reach:
         return Reach.DOWN if self._backend.down else Reach.UP
 

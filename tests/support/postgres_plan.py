@@ -20,6 +20,8 @@ ROTATOR_PASSWORD = "rotator-password-of-a-test"
 OWNER, SLOT_A, SLOT_B = "orders_owner", "orders_a", "orders_b"
 CURRENT = Credential(SLOT_A, Sealed("current-password-of-a-test"))
 
+OPENED: list[PostgresProvider] = []  # closed after each test: a provider keeps its rotator's session while it lives
+
 
 def op(step: str = "Create", generation: int = 1, epoch: int = 1, rotation: str = "rotation-1") -> Op:
     return Op(rotation, generation, step, epoch)
@@ -72,7 +74,9 @@ class Setting:
         )
 
     def open(self, own: OwnSessions | None = None) -> PostgresProvider:
-        return open_postgres(*self.records(), own or OwnSessions())
+        provider = open_postgres(*self.records(), own or OwnSessions())
+        OPENED.append(provider)
+        return provider
 
     def but(self, **changes: Any) -> Setting:
         return replace(self, **changes)

@@ -83,6 +83,7 @@ class Adopter:
         now = self._clock.now()
         try:
             credential = await self._current(plan, provider, place)
+            system = await provider.identify()
         except KeyturnError as error:
             await self._say(plan, error.problem)
             return AGAIN
@@ -92,7 +93,7 @@ class Adopter:
         kept = replace(escrow, values={**escrow.values, credential.id: credential.value})
         await self._cluster.save_escrow(plan, kept)
         await self._probes.arm(plan, {}, plan.spec.secret.name)
-        status = plan.status.model_copy(update={"current_id": credential.id, "adopted_at": now})
+        status = plan.status.model_copy(update={"current_id": credential.id, "adopted_at": now, "system_id": system})
         words = f"{credential.id} is what the Secret holds, and it works; nothing was changed"
         status = readiness(status, plan, now, Problem(Reason.ADOPTED, words), ready=True)
         await self._cluster.save_plan(plan, status)

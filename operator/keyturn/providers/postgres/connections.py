@@ -1,6 +1,6 @@
 """Opens connections: verified TLS, SCRAM or nothing, time limits on every call, a label the server's owner can read.
 
-A connection lives for one call. Nothing here knows what is asked through it.
+A credential's session lives for one call, the rotator's for one tick. Nothing here knows what is asked through it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from keyturn.core.sealed import Sealed
@@ -86,9 +87,12 @@ class Connector:
         self._authority = None if settings.insecure else AuthorityFile(settings.authority)
         # held while a session opens and while sessions are listed: one not registered yet would look like somebody's
         self.still = asyncio.Lock()
+        self._idle: list[Connection] = []  # the rotator's sessions that nobody uses just now
 
-    def close(self) -> None:
-        """Give the memory file back."""
+    async def close(self) -> None:
+        """Give back sessions and the memory file."""
+        while self._idle:
+            await self._idle.pop().close()
         if self._authority:
             self._authority.close()
 
@@ -98,16 +102,32 @@ class Connector:
 
     @asynccontextmanager
     async def admin(self, node: Endpoint | None = None, *, writing: bool = False) -> AsyncGenerator[Connection]:
-        """A session of the rotator. All failures within the block come out as ours."""
+        """A session of the rotator. All failures within the block come out as ours.
+
+        At the rotator's own endpoint a session that went well is kept for the next block: one tick asks many times.
+        """
         at = node or self._settings.admin
+        kept = node is None or node == self._settings.admin
+        connection = self._idle.pop() if kept and self._idle else await self._rotator(at)
+        with translated(writing=writing):
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    yield connection
+            except BaseException:
+                await connection.close()
+                raise
+        if kept and connection.info.transaction_status is TransactionStatus.IDLE:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+    async def _rotator(self, at: Endpoint) -> Connection:
         with translated(writing=False):
             try:
                 connection, _ = await self._open(at, self._settings.user, self._settings.password, "rotator")
             except LoginFailed as failed:
                 raise rotators_login(failed.kind) from None
-        with translated(writing=writing):
-            async with asyncio.timeout(CALL_SECONDS), _closing(connection):
-                yield connection
+        return connection
 
     @asynccontextmanager
     async def login(

@@ -177,8 +177,8 @@ class PostgresProvider:
                 await _read_back(admin, id_, tag, can_login=False)
 
     async def close(self) -> None:
-        """Gives back the authority's file; connections do not outlive their call."""
-        self._connector.close()
+        """Gives back sessions and the authority's file."""
+        await self._connector.close()
 
     # ---------------------------------------------------------------------------------------------- inside
 
