@@ -27,6 +27,9 @@ def main() -> int:
         if trouble.hint:
             print(f"demo: {trouble.hint}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        say("demo: interrupted; the next run takes away what is left")
+        return 130
     _farewell(keep=options.keep)
     return 0 if good else 1
 

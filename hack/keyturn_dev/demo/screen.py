@@ -61,8 +61,8 @@ class Screen:
             self._live.update(rotation_tree(rotation_of(rotation), moment), refresh=True)
         elif now != self._last and now[0]:
             self._last = now
-            phase, proven, blocked = now
-            self.say(f"[bold]{phase:<10}[/bold] proven {proven or '-':<6} [yellow]{blocked}[/yellow]")
+            phase, proven, _ = now
+            self.say(f"[bold]{phase:<10}[/bold] proven {proven or '-':<6} [yellow]{_waits_for(status)}[/yellow]")
 
     def close(self, title: str, checks: Sequence[Check]) -> bool:
         """The closing summary; True when everything holds."""
@@ -76,3 +76,14 @@ class Screen:
 
     def _clock(self) -> str:
         return f"{time.monotonic() - self.began:6.1f}s"
+
+
+def _waits_for(status: dict[str, Any]) -> str:
+    """The first thing it waits for, in its own words."""
+    blockers = status.get("blockers", [])
+    if not blockers:
+        return str(status.get("blockedBy", ""))
+    first = blockers[0]
+    who = first.get("pod") or first.get("consumer") or ""
+    more = f" (and {len(blockers) - 1} more)" if len(blockers) > 1 else ""
+    return f"{first['reason']}: {who + ': ' if who else ''}{first['message']}{more}"
