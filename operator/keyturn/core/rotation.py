@@ -167,6 +167,8 @@ def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     """One tick: from where we are and what was seen, to where we go and what to do."""
     if rotation.phase in FINISHED:
         return Decision(rotation)
+    if seen.abort and rotation.phase is Phase.PREFLIGHT:  # nothing was changed: there is nothing to ask about
+        return _enter(Phase.ROLLED_BACK, rotation, now, Problem("Aborted", "aborted before anything was changed"))
     if seen.unreadable is not None:
         return Decision(rotation, (), Wait(seen.unreadable.reason, seen.unreadable.message))
     if not isinstance(down := backend_reachable(rotation, seen, now), Pass):
@@ -179,9 +181,7 @@ def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
 
 
 def turn_back(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
-    """An abort, or a working backend that refuses NEW, goes back; from Preflight there is nothing to go back to."""
-    if seen.abort and rotation.phase is Phase.PREFLIGHT:
-        return _enter(Phase.ROLLED_BACK, rotation, now, Problem("Aborted", "aborted before anything was changed"))
+    """An abort, or a working backend that refuses NEW, goes back."""
     if seen.abort and rotation.phase in CHANGED:
         return _enter(Phase.ENABLE, rotation, now, Problem("Aborted", "aborted on request; the old credential serves"))
     refused = seen.trials.get(NEW) in (Trial.REFUSED, Trial.DISABLED, Trial.LACKING)

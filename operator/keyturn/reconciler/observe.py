@@ -90,13 +90,13 @@ class Observer:
 
     async def look(self, scene: Scene) -> Sight:
         """Everything at once. What could not be read says UNKNOWN; the cluster unreadable means: conclude nothing."""
-        reach = await scene.provider.reach()
+        reach, abort = await scene.provider.reach(), scene.record.spec.abort or scene.plan.deleting
         if reach is not Reach.UP:
-            return Sight(Observation(admin=reach, abort=scene.record.spec.abort))
+            return Sight(Observation(admin=reach, abort=abort))
         try:
             return await self._look(scene, reach)
         except KeyturnError as error:
-            return Sight(Observation(admin=reach, unreadable=error.problem))
+            return Sight(Observation(admin=reach, abort=abort, unreadable=error.problem))
 
     async def _look(self, scene: Scene, reach: Reach) -> Sight:
         plan, rotation = scene.plan, scene.rotation

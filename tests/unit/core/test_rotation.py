@@ -235,6 +235,10 @@ class DescribeRollback:
     def test_an_abort_goes_back_from_every_phase_that_changed_something(self, phase: Phase) -> None:
         assert decide(rotation(phase), seen(abort=True), NOW).rotation.phase is Phase.ENABLE
 
+    def test_an_abort_in_preflight_needs_no_look_because_nothing_was_changed(self) -> None:
+        blind = Observation(abort=True, unreadable=Problem("WrongSystem", "another system answers"))
+        assert decide(rotation(Phase.PREFLIGHT), blind, NOW).rotation.phase is Phase.ROLLED_BACK
+
     def test_an_abort_in_delete_comes_too_late(self) -> None:
         assert decide(rotation(Phase.DELETE), off(abort=True), NOW).rotation.phase is Phase.DELETE
 
