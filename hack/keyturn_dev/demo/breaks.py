@@ -70,8 +70,8 @@ def _refused_system(scene: Scene, host: str, other: Database, *, same_identifier
     pause(HOLD)
     held = scene.phase()
     scene.abort()
-    rotation = scene.until(ended, seconds=60)
     point_provider_at(scene.stage, HOST)
+    rotation = scene.until(ended, seconds=60)
     return [
         Check("the system identifiers are as the scene says", equal is same_identifier, "equal" if equal else "differ"),
         Check("the rotation stayed in Preflight", held == "Preflight", held),
