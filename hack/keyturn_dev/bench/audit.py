@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from keyturn_dev.cluster.shell import Trouble
 from keyturn_dev.demo.stage import OPERATOR
@@ -22,33 +22,35 @@ LEASE, TOUCH, EVENTS = (
 APART = frozenset({LEASE, TOUCH})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AuditLog:
-    """The log from the moment this was made. The file may be rotated away once meanwhile."""
+    """The log from one moment on, given as the file that was written then and its size."""
 
     path: Path
-    _old: TextIO = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._old = self.path.open(encoding="utf-8")
-        self._old.seek(0, 2)
+    inode: int
+    size: int
 
     def entries(self) -> Iterable[Mapping[str, Any]]:
-        """Every entry written since; reads on where the last call ended."""
-        for line in self._old:
+        """Every entry written since, also when the file was moved aside once meanwhile."""
+        for path in self.path.parent.iterdir():
+            if path.stat().st_ino == self.inode and path != self.path:
+                yield from _read(path, self.size)
+        yield from _read(self.path, self.size if self.path.stat().st_ino == self.inode else 0)
+
+
+def _read(path: Path, begin: int) -> Iterable[Mapping[str, Any]]:
+    with path.open("rb") as lines:
+        lines.seek(begin)
+        for line in lines:
             yield json.loads(line)
-        if self.path.stat().st_ino != Path(f"/proc/self/fd/{self._old.fileno()}").stat().st_ino:
-            self._old.close()
-            self._old = self.path.open(encoding="utf-8")
-            for line in self._old:
-                yield json.loads(line)
 
 
 def open_log(path: Path | None) -> AuditLog:
     """The log from now on. Raises Trouble where the driver has none."""
     if path is None:
         raise Trouble("the API server's audit log cannot be read here", "Use the local driver for the bench.")
-    return AuditLog(path)
+    now = path.stat()
+    return AuditLog(path, now.st_ino, now.st_size)
 
 
 def writes(entries: Iterable[Mapping[str, Any]], secret: str) -> Counter[str]:

@@ -94,7 +94,7 @@ def open_field(cluster: Cluster, size: Size, *, with_keyturn: bool) -> Stage:
 
 
 def _admit_scripts(stage: Stage) -> None:
-    """A database of the scripts' own with the same table, and a first role: beside strangers Keyturn does not rotate."""
+    """A database of the scripts' own, and a first role: beside strangers Keyturn does not rotate."""
     password = secrets.token_hex(16)
     stage.database.ask(
         f"CREATE ROLE {SCRIPT_OWNER} NOLOGIN;"

@@ -118,8 +118,8 @@ def _times(summary: Summary) -> list[str]:
         if runs[0].phases:
             lines.append(f"{'  without Soak and Watch':<28}{_seconds(summary.moving(name))}")
     worst = {name: max(run.refused_logged for run in runs) for name, runs in summary.runs.items()}
-    told = ", ".join(f"{name} {number}" for name, number in worst.items())
-    lines.append(f"most refused in one rotation, by the database's log: {told}")
+    lines.append("most refused in one rotation, by the database's log:")
+    lines += _folded([f"{name} {number}" for name, number in worst.items()])
     if "keyturn" in worst:
         lines.append(f"  keyturn's target is 0: {_verdict(met=worst['keyturn'] == 0)}")
     return lines
