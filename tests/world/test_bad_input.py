@@ -288,3 +288,27 @@ def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_
     assert world.cluster.the_plan is None
     assert world.cluster.the_escrow is not None
     assert any(event.reason == "EscrowKept" for event in world.cluster.said)
+
+
+def test_an_abort_before_any_change_ends_the_rotation_even_without_a_provider() -> None:
+    world = World()
+    world.probes_silent = True
+    world.ask_for_rotation()
+    world.run(6)
+    assert world.phase == "Preflight"
+    world.cluster.admin_exists = False
+    world.abort()
+    world.run(3)
+    assert world.phase == "RolledBack"
+
+
+def test_a_plan_deleted_in_preflight_is_let_go_at_once() -> None:
+    world = World()
+    world.probes_silent = True
+    world.ask_for_rotation()
+    world.run(6)
+    world.cluster.admin_exists = False
+    assert world.cluster.the_plan is not None
+    world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=world.clock.now())
+    world.run(2)
+    assert world.cluster.the_plan is None

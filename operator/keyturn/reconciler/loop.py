@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from keyturn.api.rotation_kinds import RotationStatus
 from keyturn.core import model
 from keyturn.core.gates import Fail
-from keyturn.core.model import ObjectKey, Phase, Problem, Rotation
+from keyturn.core.model import ObjectKey, Observation, Phase, Problem, Rotation
 from keyturn.core.rendering import Place
 from keyturn.core.rotation import FINISHED, Decision, decide
 from keyturn.ports import (
@@ -76,18 +76,28 @@ class Reconciler:
             return None
         rotations = await self._cluster.rotations(key)
         active = _following(_named(rotations, plan.status.active_rotation), plan)
-        if plan.deleting and not _going_on(active):
+        if plan.deleting and not _changed_something(active):
             return await self._desk.release(plan)
         if plan.deleting and self._desk.overdue(plan):
             return await self._desk.give_up(plan)
         opened = None if plan.invalid is not None else await self._adopter.open(plan, active)
         if opened is None:
-            return LATER
+            return await self._without_backend(plan, active)
         provider, place = opened
         try:
             return await self._one_step(plan, rotations, active, provider, place)
         finally:
             await provider.close()
+
+    async def _without_backend(self, plan: PlanRecord, active: RotationRecord | None) -> timedelta:
+        """Only what needs no look can be done: an abort before anything was changed."""
+        rotation = None if active is None or not active.spec.abort else self._remembered(active, plan.key)
+        if active is None or rotation is None or rotation.phase is not Phase.PREFLIGHT:
+            return LATER
+        now, sight = self._clock.now(), Sight(Observation(abort=True))
+        decision = decide(rotation, sight.seen, now)
+        await self._tell(plan, await self._save(active, decision, sight, now), rotation.phase, decision)
+        return AT_ONCE
 
     async def _one_step(
         self,
@@ -181,6 +191,10 @@ class Reconciler:
 
 def _going_on(active: RotationRecord | None) -> bool:
     return active is not None and active.status.phase not in FINISHED
+
+
+def _changed_something(active: RotationRecord | None) -> bool:
+    return active is not None and _going_on(active) and active.status.phase not in ("", Phase.PREFLIGHT)
 
 
 def _following(active: RotationRecord | None, plan: PlanRecord) -> RotationRecord | None:
