@@ -41,8 +41,10 @@ def overridden(scene: Scene) -> list[Check]:
     scene.ask()
     scene.until(reached("Enable"), seconds=240)
     kept = scene.pods()["orders-api"] & pods["orders-api"]
+    held = [pod.name for pod in scene.seen.pods().values() if pod.owner == "orders-api" and pod.held]
     rotation = scene.until(ended, seconds=240)
     return [
+        Check("the new pod of orders-api was held unready by its probe", bool(held), ", ".join(held)),
         Check("the old pods of orders-api went on serving", kept == pods["orders-api"], f"{len(kept)} of 3 kept"),
         *judge.rolled_back(scene, rotation, "RolloutDeadlineExceeded"),
         judge.as_before(before, scene.picture()),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from keyturn.api.labels import PROBE_CONTAINER
 from keyturn_dev.cluster.shell import Trouble, pause
 from keyturn_dev.demo.kubectl import Kubectl
 from keyturn_dev.demo.screen import Screen
@@ -27,6 +28,7 @@ class PodSeen:
     owner: str  # the workload's name, by its `app` label
     address: str
     restarts: int
+    held: bool  # its probe runs, and keeps it unready
     deleted: bool
 
 
@@ -88,6 +90,7 @@ def _pod(event: dict[str, Any], address: str = "") -> PodSeen:
         owner=metadata.get("labels", {}).get("app", ""),
         address=status.get("podIP", "") or address,
         restarts=sum(state.get("restartCount", 0) for state in states),
+        held=any(state["name"] == PROBE_CONTAINER and state.get("started") and not state["ready"] for state in states),
         deleted=event["type"] == "DELETED",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keyturn.api.labels import PROBE_CONTAINER
 from keyturn_dev.cluster.api import Cluster, ensure_cluster, load_images
 from keyturn_dev.cluster.shell import Trouble, say, wait_until
 from keyturn_dev.demo.credentials import DATABASE, HOST, Authority, Passwords
@@ -61,7 +62,7 @@ def _require_probes(kubectl: Kubectl) -> None:
     """The injector fails open, so look: a pod without a probe would stay unproven for ever."""
     for name in CONSUMERS:
         for pod in kubectl.items("pods", "-n", SHOP, "-l", f"app={name}"):
-            if "keyturn-probe" not in {container["name"] for container in pod["spec"].get("initContainers", [])}:
+            if PROBE_CONTAINER not in {container["name"] for container in pod["spec"].get("initContainers", [])}:
                 hint = "Look at the injector: kubectl logs -n keyturn-system deployment/keyturn-injector"
                 raise Trouble(f"pod {pod['metadata']['name']} has no probe", hint)
 
