@@ -73,10 +73,12 @@ class Database:
 
     def log(self) -> list[Line]:
         """The whole log, parsed."""
-        return [_line(json.loads(text)) for text in self.log_text().splitlines() if text.strip()]
+        return [parsed(text) for text in self.log_text().splitlines() if text.strip()]
 
 
-def _line(entry: dict[str, Any]) -> Line:
+def parsed(text: str) -> Line:
+    """One line of the server's JSON log."""
+    entry = json.loads(text)
     moment = datetime.strptime(entry["timestamp"], "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC)
     return Line(
         at=moment,
