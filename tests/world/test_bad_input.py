@@ -247,7 +247,7 @@ def test_a_workload_that_stops_pods_first_is_rolled_when_its_owner_accepts_that(
     assert world.phase == "Complete"
 
 
-@pytest.mark.parametrize("phase", ["Create", "Stage", "Roll", "Verify", "Soak", "Disable", "Watch"])
+@pytest.mark.parametrize("phase", ["Create", "Stage", "Roll", "Soak", "Disable", "Watch"])
 def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -> None:
     world = World()
     world.ask_for_rotation()
@@ -255,6 +255,7 @@ def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -
         world.run(1)
         if world.phase == phase:
             break
+    assert world.phase == phase
     assert world.cluster.the_plan is not None
     world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=world.clock.now())
     for _ in range(200):

@@ -49,7 +49,8 @@ def test_a_rotation_without_faults_passes_every_phase_and_completes() -> None:
     world.ask_for_rotation()
     world.run(ENOUGH)
     rotated(world)
-    assert [p for p in world.phases if p] == [str(s.phase) for s in FORWARD] + ["Complete"]
+    history = [entry.phase for entry in world.cluster.the_rotations["orders-1"].status.history]
+    assert history == [str(s.phase) for s in FORWARD] + ["Complete"]
     assert world.cluster.secret_data["unmanaged"].reveal() == b"stays as it is"
     quiet(world)
 

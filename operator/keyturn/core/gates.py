@@ -61,6 +61,7 @@ class Fail:
 Answer = Pass | Wait | Fail
 Gate = Callable[[Rotation, Observation, datetime], Answer]
 YES = Pass()
+NOT_ASKED = Wait("PodsUnproven", "the pods are about to be asked")
 UNSETTLED = 0  # in roll_started, instead of a generation: since when somebody else's change has been unfinished
 
 
@@ -241,6 +242,8 @@ def rolled(side: Side) -> Gate:
     """Every consumer that had to be restarted has finished rolling to this generation."""
 
     def ask(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+        if not seen.pods_asked:
+            return NOT_ASKED
         for consumer in rolling(rotation, seen, side):
             started = rotation.roll_started.get(f"{consumer.ref}@{roll_generation(rotation, side)}")
             late = started is not None and now - started > rotation.policy.progress_deadline
@@ -278,6 +281,8 @@ def pods_prove(side: Side) -> Gate:
     """Every pod proves this side, and none that holds the other is left, terminating ones included."""
 
     def ask(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+        if not seen.pods_asked:
+            return NOT_ASKED
         unproven = [p for p in seen.pods if p.proves is not wanted(side)]
         if not unproven:
             return YES

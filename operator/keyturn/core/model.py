@@ -281,6 +281,7 @@ class Observation:
     secret: SecretView = SecretView()
     consumers: tuple[ConsumerView, ...] = ()
     pods: tuple[PodProof, ...] = ()
+    pods_asked: bool = False  # an empty list of pods means something only if they were asked for
     connected: tuple[str, ...] = ()  # consumers seen connected just now
     problems: tuple[Problem, ...] = ()  # Preflight's checklist: what blocks
     escrowed: bool = False  # both values, or the intent, are safe in escrow

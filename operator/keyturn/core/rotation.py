@@ -87,6 +87,7 @@ class Decision:
     rotation: Rotation
     effects: tuple[Effect, ...] = ()
     answer: Answer = YES
+    entered: tuple[Phase, ...] = ()  # phases that were entered, in order
 
 
 def do(*effects: Effect) -> Effects:
@@ -164,7 +165,23 @@ CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
 
 
 def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
-    """One tick: from where we are and what was seen, to where we go and what to do."""
+    """One tick: from where we are and what was seen, to where we go and what to do.
+
+    Phases whose gates this observation passes are walked through at once; entering one does nothing yet: its first
+    effect needs a fresh look, and so does every step after turning back, because pods are then asked about OLD.
+    """
+    decision = _once(rotation, seen, now)
+    entered: list[Phase] = []
+    while decision.rotation.phase not in (rotation.phase, *entered):
+        entered.append(decision.rotation.phase)
+        turned = decision.rotation.turned_back is not rotation.turned_back
+        further = decision if turned or decision.effects else _once(decision.rotation, seen, now)
+        if further.rotation.phase is not decision.rotation.phase:
+            decision = further
+    return replace(decision, entered=tuple(entered))
+
+
+def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     if rotation.phase in FINISHED:
         return Decision(rotation)
     if seen.abort and rotation.phase is Phase.PREFLIGHT:  # nothing was changed: there is nothing to ask about

@@ -126,7 +126,7 @@ class Reconciler:
         now = self._clock.now()
         decision = decide(rotation, sight.seen, now)
         active = await self._save(active, decision, sight, now)
-        if decision.rotation.phase is not rotation.phase:
+        if decision.entered:
             await self._tell(plan, active, rotation.phase, decision)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
         return self._pace(rotation, decision)
@@ -155,14 +155,15 @@ class Reconciler:
 
     async def _tell(self, plan: PlanRecord, active: RotationRecord, before: Phase, decision: Decision) -> None:
         rotation = decision.rotation
-        why = rotation.turned_back if rotation.phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
-        self._reporter.moved(plan.key, active.key.name, before, rotation.phase, why.reason if why else "")
-        again = rotation.phase is Phase.VERIFY and before is not Phase.ROLL
-        warns = why is not None or again
-        news = Announcement(
-            why.reason if why else str(rotation.phase), words.entered(rotation, again=again), warning=warns
-        )
-        await self._cluster.announce(active.key, "Rotation", active.uid, news)
+        for phase in decision.entered:
+            why = rotation.turned_back if phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
+            again = phase is Phase.VERIFY and before is not Phase.ROLL
+            self._reporter.moved(plan.key, active.key.name, before, phase, why.reason if why else "")
+            before = phase
+            if again or phase in words.MILESTONES:
+                told = words.entered(rotation, phase, again=again)
+                news = Announcement(why.reason if why else str(phase), told, warning=why is not None or again)
+                await self._cluster.announce(active.key, "Rotation", active.uid, news)
 
     async def _carry_out(self, scene: Scene, sight: Sight, decision: Decision) -> None:
         for effect in decision.effects:

@@ -51,6 +51,7 @@ from keyturn.reconciler import checklist
 from keyturn.reconciler.record import target
 
 QUIET = frozenset({Phase.CREATE, Phase.STAGE})  # no pod is asked: nothing can have reached them yet
+NOT_ABOUT_NEW = QUIET | {Phase.PREFLIGHT}  # in Preflight pods are asked whether they prove OLD
 _NOBODY = Usage(Idle.UNKNOWN)
 
 
@@ -126,6 +127,7 @@ class Observer:
             secret=_secret_view(scene, escrow, secret),
             consumers=tuple(_consumer(scene, w) for w in workloads),
             pods=proofs,
+            pods_asked=rotation.phase not in NOT_ABOUT_NEW,
             connected=_connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
             abort=scene.record.spec.abort or scene.plan.deleting,

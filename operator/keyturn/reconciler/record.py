@@ -134,7 +134,7 @@ def store(
         "turned_back": _as_blocker(rotation.turned_back),
         "blocked_by": blockers[0].reason if blockers else "",
         "blockers": blockers[:MOST_LINES],
-        "history": _history(before, rotation, now),
+        "history": _history(before, decision, now),
     }
     if pods or rotation.phase not in FINISHED:
         changes["pods"] = PodCount(total=len(pods), proven=len(proven))
@@ -231,16 +231,17 @@ def _roll(key: str, at: datetime) -> RollStart:
     return RollStart(consumer=consumer, generation=int(generation), at=at)
 
 
-def _history(before: RotationStatus, rotation: Rotation, now: datetime) -> list[PhaseEntry]:
-    if before.phase == rotation.phase:
-        return before.history
-    why = rotation.turned_back if rotation.phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
-    back = Phase(before.phase) in _ORDER and _ORDER.get(rotation.phase, 99) < _ORDER[Phase(before.phase)]
-    reason = why.reason if why else "Reopened" if back else ""
-    return [
-        *before.history,
-        PhaseEntry(phase=rotation.phase, at=now, reason=reason, message=why.message if why else ""),
-    ]
+def _history(before: RotationStatus, decision: Decision, now: datetime) -> list[PhaseEntry]:
+    """One line for each phase that was entered."""
+    entries = list(before.history)
+    former = Phase(before.phase)
+    for phase in decision.entered:
+        why = decision.rotation.turned_back if phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
+        again = former in _ORDER and _ORDER.get(phase, 99) < _ORDER[former]
+        reason = why.reason if why else "Reopened" if again else ""
+        entries.append(PhaseEntry(phase=phase, at=now, reason=reason, message=why.message if why else ""))
+        former = phase
+    return entries
 
 
 def _lines(pods: Sequence[PodProof], side: Side) -> list[PodLine]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from keyturn.core.model import Phase, Rotation
 
+MILESTONES = frozenset(
+    {Phase.CREATE, Phase.ROLL, Phase.SOAK, Phase.DISABLE, Phase.COMPLETE, Phase.ENABLE, Phase.ROLLED_BACK}
+)  # worth an Event; the Rotation's history has every phase
 _ENTERED = {
     Phase.CREATE: "nothing blocks; making {new}",
     Phase.STAGE: "{new} works at every endpoint; writing it into the Secret",
@@ -24,9 +27,9 @@ _ENTERED = {
 }
 
 
-def entered(rotation: Rotation, *, again: bool = False) -> str:
+def entered(rotation: Rotation, phase: Phase, *, again: bool = False) -> str:
     """One sentence. ``again``: a reopened rotation verifies once more."""
-    if again and rotation.phase is Phase.VERIFY:
+    if again:
         return f"{rotation.old_id} was still used, so it works again; verifying once more"
     why = rotation.turned_back.message if rotation.turned_back is not None else "not safe to go on"
-    return _ENTERED[rotation.phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)
+    return _ENTERED[phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)

@@ -69,6 +69,7 @@ def seen(**changes: object) -> Observation:
         secret=SecretView(Verdict.NEW, "keyturn"),
         consumers=(ConsumerView(API, rolled_to=7),),
         pods=(pod(),),
+        pods_asked=True,
         escrowed=True,
         new_id="orders_b",
     )
