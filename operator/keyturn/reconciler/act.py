@@ -21,7 +21,8 @@ from keyturn.core.effects import (
 from keyturn.core.model import Op, Side
 from keyturn.core.sealed import Sealed, require_suitable
 from keyturn.ports import Cluster, Credential, Escrow, Misconfigured, Probes
-from keyturn.reconciler.observe import Scene, Sight
+from keyturn.reconciler.observe import Sight
+from keyturn.reconciler.scene import Scene
 
 BackendEffect = EnsureCredential | DisableCredential | EnableCredential | EndSessions | DeleteCredential
 

@@ -28,7 +28,7 @@ from keyturn.ports import (
 )
 
 if TYPE_CHECKING:
-    from keyturn.reconciler.observe import Scene
+    from keyturn.reconciler.scene import Scene
 
 
 def windows(spec: RotationPlanSpec) -> tuple[Window, ...]:

@@ -33,7 +33,8 @@ from keyturn.ports import (
 )
 from keyturn.reconciler import adopt, plans, record, words
 from keyturn.reconciler.act import Actor
-from keyturn.reconciler.observe import Observer, Scene, Sight
+from keyturn.reconciler.observe import Observer, Sight
+from keyturn.reconciler.scene import Scene
 
 AT_ONCE = timedelta()
 SOON = timedelta(seconds=1)  # while something is under way

@@ -6,30 +6,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from keyturn.core.evidence import Session, Subject, Testimony, judge, same_address, session_verdict
+from keyturn.core.evidence import Testimony
 from keyturn.core.model import (
     ConsumerRef,
-    ConsumerView,
-    Existence,
     Idle,
-    ObjectKey,
     Observation,
     Phase,
-    PodProof,
     Problem,
     Reach,
-    Rotation,
     Sameness,
-    SecretView,
     SessionSeen,
     Side,
     Trial,
-    Verdict,
 )
-from keyturn.core.rendering import Login, Place, render
 from keyturn.core.rotation import tries
 from keyturn.core.schedule import open_now
-from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Clock,
     Cluster,
@@ -41,17 +32,15 @@ from keyturn.ports import (
     PodRecord,
     Principal,
     Probes,
-    Provider,
-    RotationRecord,
     SecretRecord,
     Usage,
     WorkloadRecord,
 )
 from keyturn.reconciler import checklist
+from keyturn.reconciler import scene as views
 from keyturn.reconciler.record import target
+from keyturn.reconciler.scene import NOT_ABOUT_NEW, QUIET, Scene
 
-QUIET = frozenset({Phase.CREATE, Phase.STAGE})  # no pod is asked: nothing can have reached them yet
-NOT_ABOUT_NEW = QUIET | {Phase.PREFLIGHT}  # in Preflight pods are asked whether they prove OLD
 _NOBODY = Usage(Idle.UNKNOWN)
 
 
@@ -64,23 +53,6 @@ class Sight:
     workloads: Mapping[ConsumerRef, WorkloadRecord] | None = None
     pods: tuple[PodRecord, ...] = ()
     escrow: Escrow | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What one look is about. ``plan`` carries the spec as it was when the rotation began."""
-
-    plan: PlanRecord
-    record: RotationRecord
-    rotation: Rotation
-    provider: Provider
-    place: Place
-
-    def rendered(self, values: Mapping[str, Sealed], id_: str) -> dict[str, Sealed]:
-        """The managed keys for this credential; empty if its value is not known."""
-        if not id_ or id_ not in values:
-            return {}
-        return render(self.plan.spec.secret.keys, Login(id_, values[id_]), self.place)
 
 
 class Observer:
@@ -104,31 +76,26 @@ class Observer:
         escrow = await self._cluster.escrow(plan.uid)
         if escrow is None or rotation.old_id not in escrow.values:
             raise Misconfigured("EscrowMissing", "the escrow of this plan is gone; restore it before anything else")
-        secret, workloads, inventory = await asyncio.gather(
-            self._cluster.secret(ObjectKey(plan.key.namespace, plan.spec.secret.name)),
-            self._workloads(plan),
-            scene.provider.inventory(),
+        (secret, workloads, pods), (inventory, new_id, no_slot, trials) = await asyncio.gather(
+            self._ask_cluster(plan), self._ask_backend(scene, escrow)
         )
-        new_id, no_slot = await _new_id(scene)
-        pods = tuple(await self._cluster.pods(workloads, plan.key.namespace, plan.spec.secret.name))
-        trials = await self._try(scene, escrow, rotation.new_id)
         usages, testimonies = await self._sessions_and_pods(scene, escrow, pods, new_id)
         sessions = [s for usage in usages.values() for s in usage.sessions]
-        proofs = _proofs(scene, pods, workloads, testimonies, sessions, new_id)
+        proofs = views.proofs(scene, pods, workloads, testimonies, sessions, new_id)
         old = usages.get(rotation.old_id, _NOBODY)
         view = Observation(
             system=Sameness.SAME if rotation.phase is not Phase.PREFLIGHT else await self._same(scene, escrow),
             admin=reach,
             trials=trials,
-            states=_states(inventory, rotation),
+            states=views.states(inventory, rotation),
             old_usage=old.idle,
-            old_sessions=_told(old.sessions, pods),
+            old_sessions=views.told(old.sessions, pods),
             old_attempts=await _attempts(scene, pods),
-            secret=_secret_view(scene, escrow, secret),
-            consumers=tuple(_consumer(scene, w) for w in workloads),
+            secret=views.secret_view(scene, escrow, secret),
+            consumers=tuple(views.consumer_view(scene, w) for w in workloads),
             pods=proofs,
             pods_asked=rotation.phase not in NOT_ABOUT_NEW,
-            connected=_connected(old.sessions, pods),
+            connected=views.connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
             abort=scene.record.spec.abort or scene.plan.deleting,
             new_id=new_id,
@@ -146,6 +113,21 @@ class Observer:
                 ),
             )
         return Sight(view, secret, {w.ref: w for w in workloads}, pods, escrow)
+
+    async def _ask_cluster(
+        self, plan: PlanRecord
+    ) -> tuple[SecretRecord | None, Sequence[WorkloadRecord], tuple[PodRecord, ...]]:
+        secret = await self._cluster.secret(checklist.secret_key(plan))
+        workloads = await self._workloads(plan)
+        pods = await self._cluster.pods(workloads, plan.key.namespace, plan.spec.secret.name)
+        return secret, workloads, tuple(pods)
+
+    async def _ask_backend(
+        self, scene: Scene, escrow: Escrow
+    ) -> tuple[tuple[Principal, ...], str, tuple[Problem, ...], dict[Side, Trial]]:
+        inventory = await scene.provider.inventory()
+        new_id, no_slot = await _new_id(scene)
+        return inventory, new_id, no_slot, await self._try(scene, escrow, scene.rotation.new_id)
 
     async def _workloads(self, plan: PlanRecord) -> Sequence[WorkloadRecord]:
         listed = [ConsumerRef(c.kind, plan.key.namespace, c.name) for c in plan.spec.consumers.listed]
@@ -203,117 +185,10 @@ async def _new_id(scene: Scene) -> tuple[str, tuple[Problem, ...]]:
         return "", (error.problem,)
 
 
-def _states(inventory: Sequence[Principal], rotation: Rotation) -> dict[Side, Existence]:
-    known = {p.id: p.state for p in inventory}
-    return {
-        Side.OLD: known.get(rotation.old_id, Existence.ABSENT),
-        Side.NEW: known.get(rotation.new_id, Existence.ABSENT),
-    }
-
-
-def _secret_view(scene: Scene, escrow: Escrow, secret: SecretRecord | None) -> SecretView:
-    """Key by key against both rendered credentials; OLD also means: as it was before Stage, byte for byte."""
-    if secret is None:
-        return SecretView(Verdict.NONE)
-    keys = scene.plan.spec.secret.keys
-    old = {**scene.rendered(escrow.values, scene.rotation.old_id), **escrow.secret_before}
-    new = scene.rendered(escrow.values, scene.rotation.new_id)
-    matches = {key: _which(secret.data.get(key), old.get(key), new.get(key)) for key in keys}
-    writers = sorted({secret.writers[key] for key in keys if key in secret.writers})
-    kinds = set(matches.values())
-    holds = kinds.pop() if len(kinds) == 1 else Verdict.OTHER if Verdict.OTHER in kinds else Verdict.MIXED
-    return SecretView(holds, ", ".join(writers))
-
-
-def _which(value: Sealed | None, old: Sealed | None, new: Sealed | None) -> Verdict:
-    if value is None:
-        return Verdict.OTHER
-    if new is not None and value == new:
-        return Verdict.NEW
-    return Verdict.OLD if old is not None and value == old else Verdict.OTHER
-
-
-def _consumer(scene: Scene, workload: WorkloadRecord) -> ConsumerView:
-    return ConsumerView(
-        ref=workload.ref,
-        rolled_to=workload.generation_mark,
-        settled=workload.settled,
-        healthy=workload.healthy,
-        reload=checklist.reloads(scene.plan.spec, workload.ref),
-        stuck=workload.stuck,
-        replicas=workload.replicas,
-    )
-
-
-def _proofs(
-    scene: Scene,
-    pods: Sequence[PodRecord],
-    workloads: Sequence[WorkloadRecord],
-    testimonies: Mapping[str, Testimony],
-    sessions: Sequence[Session],
-    new_id: str,
-) -> tuple[PodProof, ...]:
-    rotation = scene.rotation
-    principals = {Side.OLD: rotation.old_id, Side.NEW: rotation.new_id or new_id}
-    side = Side.OLD if rotation.phase is Phase.PREFLIGHT else target(rotation.phase)
-    known = {w.ref for w in workloads}
-    found: list[PodProof] = []
-    for pod in pods:
-        if pod.phase in ("Succeeded", "Failed") or rotation.phase in QUIET:
-            continue
-        subject = _subject(scene, pod, known)
-        testimony = testimonies.get(pod.uid, Testimony(silent="not asked"))
-        session = session_verdict(subject, testimony, sessions, principals)
-        found.append(judge(subject, testimony, session, required=rotation.policy.require, target=side))
-    return tuple(found)
-
-
-def _subject(scene: Scene, pod: PodRecord, known: set[ConsumerRef]) -> Subject:
-    consumer = _consumer_name(pod)
-    return Subject(
-        namespace=pod.namespace,
-        name=pod.name,
-        uid=pod.uid,
-        address=pod.address,
-        consumer=consumer,
-        reload=pod.consumer is not None and pod.consumer in known and checklist.reloads(scene.plan.spec, pod.consumer),
-        was_connected=consumer in scene.rotation.connected_before,
-        terminating=pod.terminating,
-        ready=pod.ready,
-        created=pod.created,
-        host_network=pod.host_network,
-    )
-
-
-def _owner(address: str, pods: Sequence[PodRecord]) -> PodRecord | None:
-    return next((p for p in pods if p.address and not p.host_network and same_address(p.address, address)), None)
-
-
-def _told(sessions: Sequence[Session], pods: Sequence[PodRecord]) -> tuple[SessionSeen, ...]:
-    told: list[SessionSeen] = []
-    for session in sessions:
-        if session.ours:
-            continue
-        pod = _owner(session.client_address, pods)
-        consumer = "" if pod is None else _consumer_name(pod)
-        client = session.client_address or "an address the backend hides"
-        name = pod.name if pod is not None else ""
-        told.append(SessionSeen(session.principal, client, consumer, name, session.started))
-    return tuple(told)
-
-
-def _connected(sessions: Sequence[Session], pods: Sequence[PodRecord]) -> tuple[str, ...]:
-    return tuple(sorted({s.consumer for s in _told(sessions, pods) if s.consumer}))
-
-
 async def _attempts(scene: Scene, pods: Sequence[PodRecord]) -> tuple[SessionSeen, ...]:
     """Since Disable, or since the last look that the watch clock counted."""
     rotation = scene.rotation
     if rotation.disabled_at is None or rotation.phase not in (Phase.DISABLE, Phase.WATCH):
         return ()
     since = max(rotation.disabled_at, rotation.clock.last or rotation.disabled_at)
-    return _told(await scene.provider.refused_attempts(rotation.old_id, since), pods)
-
-
-def _consumer_name(pod: PodRecord) -> str:
-    return str(pod.consumer) if pod.consumer is not None else f"Pod/{pod.name}"
+    return views.told(await scene.provider.refused_attempts(rotation.old_id, since), pods)
