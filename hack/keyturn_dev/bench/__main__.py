@@ -43,6 +43,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=_positive, default=3, help="rotations by each contender (3)")
     parser.add_argument("--pods", type=_positive, default=10, help="pods of a Deployment (10)")
     parser.add_argument("--deployments", type=_positive, default=1, help="Deployments that share the Secret (1)")
+    parser.add_argument("--logins", type=_positive, default=10, help="new logins a second from each pod (10)")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), help="leave the others out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there as well")
     parser.add_argument("--name", default="bench", help="the cluster's name; made when it is not there (bench)")
@@ -60,7 +61,7 @@ def _positive(text: str) -> int:
 def _measured(options: argparse.Namespace) -> Summary:
     """Set up, play, and take away what was made for it, a cluster included."""
     found = Home.of(options.name).driver is not None
-    size, memory = Size(options.deployments, options.pods), Memory()
+    size, memory = Size(options.deployments, options.pods, options.logins), Memory()
     stage = open_field(get_cluster(options.name, None), size, with_keyturn="keyturn" in options.only)
     try:
         runs = list(played(stage, _contenders(options.only), size, options.repeats, memory))

@@ -66,10 +66,11 @@ FIRST_ROLE, SCRIPT_OWNER = "script_0", "script_owner"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is rotated at once."""
+    """How much is rotated at once, and how busy it is: `logins` are those that each pod tries every second."""
 
     deployments: int
     pods: int
+    logins: int = 10
 
 
 def open_field(cluster: Cluster, size: Size, *, with_keyturn: bool) -> Stage:
@@ -84,7 +85,7 @@ def open_field(cluster: Cluster, size: Size, *, with_keyturn: bool) -> Stage:
     kubectl.rolled_out(WITNESS, "deployment/collector")
     kubectl.rolled_out(SHOP, "statefulset/postgres")
     _admit_scripts(stage)
-    kubectl.apply(*(workload(crew, name) for crew in CREWS for name in crew.deployments(size.deployments)))
+    kubectl.apply(*(workload(crew, name, size.logins) for crew in CREWS for name in crew.deployments(size.deployments)))
     if with_keyturn:
         say("bench: Keyturn, by its chart")
         install_chart(kubectl)
@@ -116,15 +117,16 @@ def _admit_scripts(stage: Stage) -> None:
     stage.kubectl("apply", "-f", "-", stdin=made)
 
 
-def workload(crew: Crew, name: str) -> dict[str, Any]:
+def workload(crew: Crew, name: str, logins: int = 10) -> dict[str, Any]:
     """One Deployment of a crew, without pods yet."""
     made: dict[str, Any] = copy.deepcopy(yaml.safe_load(WORKLOAD.read_text()))
     labels = {"app": name, "crew": crew.name}
     made["metadata"] |= {"name": name, "labels": labels}
     made["spec"]["selector"] = {"matchLabels": {"app": name}}
     made["spec"]["template"]["metadata"]["labels"] = labels | ({INJECT: "true"} if crew.probed else {})
-    variable = made["spec"]["template"]["spec"]["containers"][0]["env"][0]
-    variable["valueFrom"]["secretKeyRef"]["name"] = crew.secret
+    variables = made["spec"]["template"]["spec"]["containers"][0]["env"]
+    variables[0]["valueFrom"]["secretKeyRef"]["name"] = crew.secret
+    variables.append({"name": "WITNESS_PACE", "value": str(1 / logins)})
     return made
 
 

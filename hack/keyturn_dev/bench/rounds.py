@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +57,7 @@ def _measured(stage: Stage, contender: Contender, size: Size, memory: Memory) ->
     began = time.monotonic()
     told = contender.rotate(stage, sampler.look if sampler else _look_at_nothing)
     seconds = time.monotonic() - began
-    writes = audit.writes(record.entries(), contender.crew.secret) if sampler else Counter[str]()
+    writes = dict(audit.writes(record.entries(), contender.crew.secret)) if sampler else {}
     settled(stage.kubectl, *contender.crew.deployments(size.deployments))
     pause(AFTERMATH)
     if sampler:

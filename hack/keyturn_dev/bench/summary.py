@@ -94,7 +94,11 @@ def page(summary: Summary) -> list[str]:
         run.logins / run.watched / (size.deployments * size.pods) for found in summary.runs.values() for run in found
     ]
     rounds = f"{summary.repeats} interleaved round{'s' if summary.repeats > 1 else ''}"
-    lines = [f"{what}; {rounds}", f"new logins a second from each pod: 10 tried for, {median(paces):.1f} reached", ""]
+    lines = [
+        f"{what}; {rounds}",
+        f"new logins a second from each pod: {size.logins} tried for; {median(paces):.1f} seen, those of pools included",
+        "",
+    ]
     lines += _times(summary)
     if "keyturn" in summary.runs:
         lines += ["", *_ratios(summary), "", *_phases(summary), "", *_writes(summary), "", *_memory(summary)]

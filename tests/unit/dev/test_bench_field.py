@@ -18,6 +18,12 @@ def test_the_crews_differ_in_name_secret_and_probe_and_in_nothing_else() -> None
     assert scripted == keyturned
 
 
+def test_each_pod_tries_as_many_logins_as_asked_for() -> None:
+    variables = workload(SCRIPTED, "busy", logins=4)["spec"]["template"]["spec"]["containers"][0]["env"]
+
+    assert {"name": "WITNESS_PACE", "value": "0.25"} in variables
+
+
 def test_the_plan_waits_for_no_time_and_restarts_as_many_at_once_as_the_scripts() -> None:
     _, made = plan(Size(deployments=4, pods=2))
 
