@@ -45,7 +45,7 @@ def test_a_rotation_completes_and_no_value_is_seen_outside_secret_and_escrow(sho
     assert {name: leaks.holds(text, everywhere) for name, text in texts.items() if leaks.holds(text, everywhere)} == {}
     # And the search was no empty one: it finds what is there, and looked at all it must look at
     assert leaked_in_etcd(shop, canaries, ()) != []
-    assert any("keyturn-operator" in name and b'"level": "debug"' in text for name, text in texts.items())
+    assert any("keyturn-operator" in name and b'"after": "Complete"' in text for name, text in texts.items())
     assert any("keyturn-injector" in name and text for name, text in texts.items())
     assert any(f"{SHOP}.orders-api" in name and b"keyturn-probe" in text for name, text in texts.items())
 

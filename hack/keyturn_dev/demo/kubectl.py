@@ -80,6 +80,8 @@ class Kubectl:
             stream.terminate()
             stream.wait(timeout=10)
             reader.join(timeout=10)
+            if stream.stdout is not None:
+                stream.stdout.close()
 
 
 def _decode(stream: subprocess.Popen[str], into: list[dict[str, Any]]) -> None:
