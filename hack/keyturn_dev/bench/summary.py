@@ -96,7 +96,7 @@ def page(summary: Summary) -> list[str]:
     rounds = f"{summary.repeats} interleaved round{'s' if summary.repeats > 1 else ''}"
     lines = [
         f"{what}; {rounds}",
-        f"new logins a second from each pod: {size.logins} tried for; {median(paces):.1f} seen, those of pools included",
+        f"new logins a second from each pod: {size.logins} tried for, {median(paces):.1f} seen (pools too)",
         "",
     ]
     lines += _times(summary)
