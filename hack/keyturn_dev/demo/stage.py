@@ -121,6 +121,11 @@ def close_shop(kubectl: Kubectl) -> None:
         _release(kubectl)
     if kubectl.helm("list", "-n", OPERATOR, "-q"):
         kubectl.helm("uninstall", "keyturn", "-n", OPERATOR, "--wait")
+    for namespace in (SHOP, WITNESS, OPERATOR):  # a namespace whose pods are gone goes at once, else it waits for long
+        kubectl("delete", "deployments,statefulsets", "--all", "-n", namespace, "--wait=false")
+        kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=1", "--wait=false")
+    for namespace in (SHOP, WITNESS, OPERATOR):
+        kubectl("delete", "pods", "--all", "-n", namespace, "--wait=true")
     kubectl("delete", "namespace", SHOP, WITNESS, OPERATOR, "--ignore-not-found", "--wait=true", timeout=180)
 
 
