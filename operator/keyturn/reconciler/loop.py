@@ -37,7 +37,7 @@ from keyturn.reconciler.observe import Observer, Sight
 from keyturn.reconciler.scene import Scene
 
 AT_ONCE = timedelta()
-SOON = timedelta(seconds=1)  # while something is under way
+SOON = timedelta(seconds=0.5)  # while something is under way
 LATER = timedelta(seconds=5)  # while a person or the backend is waited for
 NOTE_EVERY = timedelta(seconds=10)  # blockers and counts are written this often; phases and memory at once
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from keyturn.core.model import Phase, Rotation
 
-MILESTONES = frozenset(
-    {Phase.CREATE, Phase.ROLL, Phase.SOAK, Phase.DISABLE, Phase.COMPLETE, Phase.ENABLE, Phase.ROLLED_BACK}
-)  # worth an Event; the Rotation's history has every phase
+MILESTONES = frozenset({Phase.CREATE, Phase.DISABLE, Phase.COMPLETE, Phase.ENABLE, Phase.ROLLED_BACK})
+# worth an Event each; the Rotation's history has every phase
 _ENTERED = {
     Phase.CREATE: "nothing blocks; making {new}",
     Phase.STAGE: "{new} works at every endpoint; writing it into the Secret",
@@ -14,7 +13,7 @@ _ENTERED = {
     Phase.VERIFY: "every restarted consumer has rolled; asking every pod which credential it uses",
     Phase.SOAK: "every pod proves {new}; watching that {old} stays idle",
     Phase.APPROVE: "{old} stayed idle for the soak time; asking for approval if the plan wants any",
-    Phase.DISABLE: "disabling {old}; it can still be enabled again",
+    Phase.DISABLE: "every pod proves {new} and {old} stayed idle; disabling {old}, which can still be undone",
     Phase.WATCH: "{old} is refused and {new} works; watching that nobody misses {old}",
     Phase.DELETE: "nobody missed {old}; retiring it for good",
     Phase.COMPLETE: "{old} is retired; every pod proved {new}",
