@@ -9,9 +9,8 @@ Secret had been put back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 
 from keyturn.core.effects import (
@@ -22,12 +21,8 @@ from keyturn.core.effects import (
     EndSessions,
     EnsureCredential,
     EscrowCredential,
-    RefreshMounts,
-    RestartConsumer,
-    WriteSecret,
 )
 from keyturn.core.gates import (
-    UNSETTLED,
     YES,
     Answer,
     Fail,
@@ -45,17 +40,13 @@ from keyturn.core.gates import (
     old_works,
     pods_prove,
     quiet_for_watch,
-    roll_generation,
     rolled,
-    rolling,
     secret_holds,
-    stale,
-    wanted,
 )
+from keyturn.core.memory import back_again, remember, run_clock, shows_old
 from keyturn.core.model import (
     Clock,
     Existence,
-    Idle,
     Observation,
     OnFailure,
     Phase,
@@ -65,9 +56,9 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
+from keyturn.core.planning import Effects, do, put, refresh, restart
 
 NEW, OLD = Side.NEW, Side.OLD
-Effects = Callable[[Rotation, Observation, datetime], tuple[Effect, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,48 +79,6 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     answer: Answer = YES
     entered: tuple[Phase, ...] = ()  # phases that were entered, in order
-
-
-def do(*effects: Effect) -> Effects:
-    """These, every tick until the gate passes."""
-    return lambda _rotation, _seen, _now: effects
-
-
-def put(side: Side) -> Effects:
-    """Write the Secret, unless it holds somebody else's value or is gone: that is for a person."""
-    ours = (wanted(side.other), Verdict.MIXED)
-    return lambda _rotation, seen, _now: (WriteSecret(side),) if seen.secret.holds in ours else ()
-
-
-def restart(side: Side) -> Effects:
-    """Restart what is stale, so many at a time; refresh the files of what reloads by itself."""
-
-    def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
-        free = max(0, rotation.policy.max_parallel - len(rolling(rotation, seen, side)))
-        generation = roll_generation(rotation, side)
-        # One roll at a time for a workload: towards NEW we wait for whoever is rolling it; going back cannot wait.
-        ready = [c for c in stale(rotation, seen, side) if c.settled or side is OLD]
-        chosen = sorted(ready, key=lambda c: c.ref)[:free]
-        return (*(RestartConsumer(c.ref, generation) for c in chosen), *refresh(side)(rotation, seen, _now))
-
-    return plan
-
-
-def refresh(side: Side) -> Effects:
-    """Refresh the files of consumers that reload by themselves; restart one that stays unproven past its deadline."""
-
-    def plan(rotation: Rotation, seen: Observation, now: datetime) -> tuple[Effect, ...]:
-        unproven = {p.consumer for p in seen.pods if p.proves is not wanted(side)}
-        generation = roll_generation(rotation, side)
-        behind = [c for c in seen.consumers if c.reload and str(c.ref) in unproven and c.rolled_to != generation]
-        if not behind:
-            return ()
-        overdue = rotation.entered is not None and now - rotation.entered > rotation.policy.proof_deadline
-        if overdue and rotation.phase in (Phase.VERIFY, Phase.CONFIRM):
-            return tuple(RestartConsumer(c.ref, generation) for c in behind)
-        return (RefreshMounts(tuple(str(c.ref) for c in behind)),)
-
-    return plan
 
 
 #        phase            what is still to be done                  we may leave when        and must stay so
@@ -161,7 +110,6 @@ FINISHED = frozenset({Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED})
 CHANGED = frozenset(s.phase for s in FORWARD[1:-1])  # something was changed, and there is a way back
 OLD_IS_OFF = frozenset({Phase.DISABLE, Phase.WATCH})
 STAGED = frozenset(s.phase for s in FORWARD[3:-1])
-CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
 
 
 def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -190,7 +138,7 @@ def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         return Decision(rotation, (), Wait(seen.unreadable.reason, seen.unreadable.message))
     if not isinstance(down := backend_reachable(rotation, seen, now), Pass):
         return Decision(replace(rotation, down_since=rotation.down_since or now), (), down)
-    rotation = _remember(_run_clock(_back_again(rotation, now), seen, now), seen, now)
+    rotation = remember(run_clock(back_again(rotation, now), seen, now), seen, now)
     for rule in STANDING_RULES:
         if (decision := rule(rotation, seen, now)) is not None:
             return decision
@@ -278,7 +226,7 @@ def _lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: 
         return _failed(lost, rotation, now)
     if step.phase in (Phase.STAGE, Phase.RESTORE):
         return _secret_lost(step, lost, rotation, seen, now)
-    if rotation.phase is Phase.APPROVE and _shows_old(seen):
+    if rotation.phase is Phase.APPROVE and shows_old(seen):
         return replace(_enter(Phase.SOAK, rotation, now), answer=lost)
     return Decision(rotation, _allowed(step.effects(rotation, seen, now), seen), lost)
 
@@ -358,46 +306,6 @@ def _enter(phase: Phase, rotation: Rotation, now: datetime, why: Problem | None 
     if why is not None:
         moved = replace(moved, turned_back=why, paused=None)
     return Decision(moved)
-
-
-def _remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
-    """What Preflight sees for the last time, and when each roll began."""
-    if rotation.phase is Phase.PREFLIGHT:
-        connected = tuple(sorted({*rotation.connected_before, *seen.connected}))
-        return replace(rotation, new_id=seen.new_id, connected_before=connected)
-    mine = (rotation.generation, rotation.unroll_generation)
-    begun = {f"{c.ref}@{c.rolled_to}" for c in seen.consumers if c.rolled_to in mine}
-    unsettled = {f"{c.ref}@{UNSETTLED}" for c in seen.consumers if not c.settled and c.rolled_to not in mine}
-    kept = {k: v for k, v in rotation.roll_started.items() if not k.endswith(f"@{UNSETTLED}") or k in unsettled}
-    started = {**dict.fromkeys(begun | unsettled, now), **kept}
-    return replace(rotation, roll_started=started) if started != rotation.roll_started else rotation
-
-
-def _run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
-    """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples."""
-    if rotation.phase not in CLOCKED:
-        return rotation
-    last, observed = rotation.clock.last, rotation.clock.observed
-    if _shows_old(seen):
-        return replace(rotation, clock=Clock(last=now))
-    if seen.old_usage is not Idle.NOT_SEEN:
-        return rotation  # unknown adds nothing, and too much of it is a gap
-    if last is None or now - last > 3 * rotation.policy.sample_every:
-        return replace(rotation, clock=Clock(last=now))
-    return replace(rotation, clock=Clock(observed + max(now - last, timedelta()), now))
-
-
-def _shows_old(seen: Observation) -> bool:
-    held = any(p.proves in (Verdict.OLD, Verdict.MIXED) for p in seen.pods)
-    return held or seen.old_usage is Idle.IN_USE or bool(seen.old_attempts)
-
-
-def _back_again(rotation: Rotation, now: datetime) -> Rotation:
-    """While the backend was down nobody was late: rollout and proof deadlines start again when it is back."""
-    if rotation.down_since is None:
-        return rotation
-    restarted = dict.fromkeys(rotation.roll_started, now)
-    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())
 
 
 def tries(phase: Phase) -> frozenset[Side]:

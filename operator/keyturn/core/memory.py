@@ -1,0 +1,61 @@
+"""What one look adds to a rotation's memory: observed time, deadlines, when rolls began. Pure; decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyturn.core.gates import (
+    UNSETTLED,
+)
+from keyturn.core.model import (
+    Clock,
+    Idle,
+    Observation,
+    Phase,
+    Rotation,
+    Verdict,
+)
+
+CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
+
+
+def back_again(rotation: Rotation, now: datetime) -> Rotation:
+    """While the backend was down nobody was late: rollout and proof deadlines start again when it is back."""
+    if rotation.down_since is None:
+        return rotation
+    restarted = dict.fromkeys(rotation.roll_started, now)
+    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())
+
+
+def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """What Preflight sees for the last time, and when each roll began."""
+    if rotation.phase is Phase.PREFLIGHT:
+        connected = tuple(sorted({*rotation.connected_before, *seen.connected}))
+        return replace(rotation, new_id=seen.new_id, connected_before=connected)
+    mine = (rotation.generation, rotation.unroll_generation)
+    begun = {f"{c.ref}@{c.rolled_to}" for c in seen.consumers if c.rolled_to in mine}
+    unsettled = {f"{c.ref}@{UNSETTLED}" for c in seen.consumers if not c.settled and c.rolled_to not in mine}
+    kept = {k: v for k, v in rotation.roll_started.items() if not k.endswith(f"@{UNSETTLED}") or k in unsettled}
+    started = {**dict.fromkeys(begun | unsettled, now), **kept}
+    return replace(rotation, roll_started=started) if started != rotation.roll_started else rotation
+
+
+def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples."""
+    if rotation.phase not in CLOCKED:
+        return rotation
+    last, observed = rotation.clock.last, rotation.clock.observed
+    if shows_old(seen):
+        return replace(rotation, clock=Clock(last=now))
+    if seen.old_usage is not Idle.NOT_SEEN:
+        return rotation  # unknown adds nothing, and too much of it is a gap
+    if last is None or now - last > 3 * rotation.policy.sample_every:
+        return replace(rotation, clock=Clock(last=now))
+    return replace(rotation, clock=Clock(observed + max(now - last, timedelta()), now))
+
+
+def shows_old(seen: Observation) -> bool:
+    """Does any evidence, session or attempt speak of OLD?"""
+    held = any(p.proves in (Verdict.OLD, Verdict.MIXED) for p in seen.pods)
+    return held or seen.old_usage is Idle.IN_USE or bool(seen.old_attempts)

@@ -1,0 +1,70 @@
+"""What a row of the tables still has to do, given what was seen. Pure; the rows themselves are in ``rotation``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from keyturn.core.effects import (
+    Effect,
+    RefreshMounts,
+    RestartConsumer,
+    WriteSecret,
+)
+from keyturn.core.gates import (
+    roll_generation,
+    rolling,
+    stale,
+    wanted,
+)
+from keyturn.core.model import (
+    Observation,
+    Phase,
+    Rotation,
+    Side,
+    Verdict,
+)
+
+Effects = Callable[[Rotation, Observation, datetime], tuple[Effect, ...]]
+
+
+def do(*effects: Effect) -> Effects:
+    """These, every tick until the gate passes."""
+    return lambda _rotation, _seen, _now: effects
+
+
+def put(side: Side) -> Effects:
+    """Write the Secret, unless it holds somebody else's value or is gone: that is for a person."""
+    ours = (wanted(side.other), Verdict.MIXED)
+    return lambda _rotation, seen, _now: (WriteSecret(side),) if seen.secret.holds in ours else ()
+
+
+def restart(side: Side) -> Effects:
+    """Restart what is stale, so many at a time; refresh the files of what reloads by itself."""
+
+    def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
+        free = max(0, rotation.policy.max_parallel - len(rolling(rotation, seen, side)))
+        generation = roll_generation(rotation, side)
+        # One roll at a time for a workload: towards NEW we wait for whoever is rolling it; going back cannot wait.
+        ready = [c for c in stale(rotation, seen, side) if c.settled or side is Side.OLD]
+        chosen = sorted(ready, key=lambda c: c.ref)[:free]
+        return (*(RestartConsumer(c.ref, generation) for c in chosen), *refresh(side)(rotation, seen, _now))
+
+    return plan
+
+
+def refresh(side: Side) -> Effects:
+    """Refresh the files of consumers that reload by themselves; restart one that stays unproven past its deadline."""
+
+    def plan(rotation: Rotation, seen: Observation, now: datetime) -> tuple[Effect, ...]:
+        unproven = {p.consumer for p in seen.pods if p.proves is not wanted(side)}
+        generation = roll_generation(rotation, side)
+        behind = [c for c in seen.consumers if c.reload and str(c.ref) in unproven and c.rolled_to != generation]
+        if not behind:
+            return ()
+        overdue = rotation.entered is not None and now - rotation.entered > rotation.policy.proof_deadline
+        if overdue and rotation.phase in (Phase.VERIFY, Phase.CONFIRM):
+            return tuple(RestartConsumer(c.ref, generation) for c in behind)
+        return (RefreshMounts(tuple(str(c.ref) for c in behind)),)
+
+    return plan
