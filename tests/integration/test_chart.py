@@ -77,7 +77,7 @@ def test_secret_names_leave_no_other_secret_of_the_namespace_readable(cluster: C
     assert [rule["resourceNames"] for rule in reading] == [["orders-db", "postgres-rotator", "keyturn-probe-orders-db"]]
 
 
-def test_without_cluster_wide_no_workload_and_no_secret_is_reachable_outside_the_named_namespaces(cluster: Cluster) -> None:
+def test_without_cluster_wide_no_workload_and_no_secret_is_reachable_elsewhere(cluster: Cluster) -> None:
     documents = objects(cluster, *FORMS["namespaces"])
     everywhere = [rule for rule in rules_of(documents, "") if rule["where"] == ""]
     touched = {resource for rule in everywhere for resource in rule["resources"]}
@@ -135,7 +135,7 @@ def test_network_policies_select_only_pods_of_keyturn(cluster: Cluster, form: st
         ),
     ],
 )
-def test_values_that_cannot_work_are_refused_with_a_sentence(cluster: Cluster, values: list[str], sentence: str) -> None:
+def test_values_that_cannot_work_are_refused_in_words(cluster: Cluster, values: list[str], sentence: str) -> None:
     sets = [word for value in values for word in ("--set", value)]
     done = helm(cluster, "template", "keyturn", str(CHART), *sets)
     assert done.returncode != 0
