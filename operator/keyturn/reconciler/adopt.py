@@ -82,8 +82,8 @@ class Adopter:
         """Take over the current credential without changing anything: it must render back, and it must work."""
         now = self._clock.now()
         try:
+            system = await provider.identify()  # says best what is wrong with address, certificate or rotator
             credential = await self._current(plan, provider, place)
-            system = await provider.identify()
         except KeyturnError as error:
             await self._say(plan, error.problem)
             return AGAIN
