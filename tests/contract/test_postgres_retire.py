@@ -8,7 +8,6 @@ import pytest
 from keyturn.core.model import Existence, Idle, Reach, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Denied
-from keyturn.providers.postgres.provider import PostgresProvider
 from support.postgres_plan import (
     CURRENT,
     OWNER,
@@ -18,23 +17,15 @@ from support.postgres_plan import (
     SLOT_B,
     Setting,
     install,
+    made,
     make_ready,
     op,
+    session,
 )
 from support.postgres_server import Servers
 
 pytestmark = pytest.mark.contract
 PASSWORD = CURRENT.value.reveal_text()
-
-
-async def made(provider: PostgresProvider) -> Credential:
-    new = Credential(await provider.next_id(SLOT_A), provider.mint())
-    await provider.ensure(op(), new, SLOT_A)
-    return new
-
-
-def session(setting: Setting, credential: Credential) -> psycopg.Connection:
-    return setting.server.connect(credential.id, credential.value.reveal_text(), "shop")
 
 
 # ---------------------------------------------------------------------------------------------- disable, enable, retire

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import psycopg
 import pytest
 
 from keyturn.core.model import Existence, Trial
 from keyturn.ports import Conflict, Credential, Denied, Misconfigured, OutcomeUnknown, Unavailable
-from keyturn.providers.postgres.provider import PostgresProvider
 from support.postgres_plan import (
     CURRENT,
     OWNER,
@@ -17,21 +15,13 @@ from support.postgres_plan import (
     SLOT_B,
     Setting,
     install,
+    made,
     op,
+    session,
 )
 
 pytestmark = pytest.mark.contract
 PASSWORD = CURRENT.value.reveal_text()
-
-
-async def made(provider: PostgresProvider) -> Credential:
-    new = Credential(await provider.next_id(SLOT_A), provider.mint())
-    await provider.ensure(op(), new, SLOT_A)
-    return new
-
-
-def session(setting: Setting, credential: Credential) -> psycopg.Connection:
-    return setting.server.connect(credential.id, credential.value.reveal_text(), "shop")
 
 
 # ------------------------------------------------------------------------------------------------ rights and settings

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec
 from keyturn.core.model import ObjectKey, Op
 from keyturn.core.sealed import Sealed
@@ -128,3 +131,15 @@ def sweep(server: PostgresServer) -> None:
     left = [name for (name,) in server.sql(query)]
     if left:
         server.sql("DROP ROLE " + ", ".join(f'"{name}"' for name in left))
+
+
+async def made(provider: PostgresProvider) -> Credential:
+    """NEW, as the first steps of a rotation make it."""
+    new = Credential(await provider.next_id(SLOT_A), provider.mint())
+    await provider.ensure(op(), new, SLOT_A)
+    return new
+
+
+def session(setting: Setting, credential: Credential) -> psycopg.Connection[TupleRow]:
+    """As a consumer would open it."""
+    return setting.server.connect(credential.id, credential.value.reveal_text(), "shop")
