@@ -313,3 +313,18 @@ def test_a_plan_deleted_in_preflight_is_let_go_at_once() -> None:
     world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=world.clock.now())
     world.run(2)
     assert world.cluster.the_plan is None
+
+
+def test_a_value_written_between_preflight_and_create_is_never_taken_for_the_old_one() -> None:
+    world = World()
+    world.ask_for_rotation()
+    for _ in range(100):
+        world.run(1)
+        if world.phase == "Create":
+            break
+    assert world.phase == "Create"
+    foreign = Sealed(OLD_URL.reveal_text() + "?application_name=orders")
+    world.cluster.edit_secret({"url": foreign}, "kubectl-edit")
+    world.run(60)
+    assert world.cluster.secret_data["url"] == foreign
+    assert not {"ensure", "write-secret"} & set(world.board.writes)

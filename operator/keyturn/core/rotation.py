@@ -126,7 +126,7 @@ def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         further = decision if turned or decision.effects else _once(decision.rotation, seen, now)
         if further.rotation.phase is not decision.rotation.phase:
             decision = further
-    return replace(decision, entered=tuple(entered))
+    return replace(decision, entered=tuple(entered), effects=_allowed(decision.effects, seen))
 
 
 def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -210,14 +210,21 @@ def _step(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         case Wait() as wait if wait.reason == "SecretForeign" and rotation.phase in CHANGED:
             return _failed(Fail(wait.reason, wait.message), rotation, now)
         case Wait() as wait:
-            return Decision(rotation, _allowed(here.effects(rotation, seen, now), seen), wait)
+            return Decision(rotation, here.effects(rotation, seen, now), wait)
 
 
 def _failed(fail: Fail, rotation: Rotation, now: datetime) -> Decision:
     problem = Problem(fail.reason, fail.message)
     if rotation.policy.on_failure is OnFailure.PAUSE:
-        return Decision(replace(rotation, paused=problem), (), fail)
+        return _pause(problem, rotation, now, fail)
     return _enter(Phase.ENABLE, rotation, now, problem)
+
+
+def _pause(problem: Problem, rotation: Rotation, now: datetime, answer: Answer) -> Decision:
+    """A person must look, with both credentials open: once OLD is off it is enabled first."""
+    if rotation.phase in OLD_IS_OFF:
+        return Decision(replace(_to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), answer)
+    return Decision(replace(rotation, paused=problem), (), answer)
 
 
 def _lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -228,7 +235,7 @@ def _lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: 
         return _secret_lost(step, lost, rotation, seen, now)
     if rotation.phase is Phase.APPROVE and shows_old(seen):
         return replace(_enter(Phase.SOAK, rotation, now), answer=lost)
-    return Decision(rotation, _allowed(step.effects(rotation, seen, now), seen), lost)
+    return Decision(rotation, step.effects(rotation, seen, now), lost)
 
 
 def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -241,9 +248,7 @@ def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation
             "SecretContested",
             f"{writer} keeps writing the Secret; both credentials stay valid. Stop it from doing so, then abort",
         )
-        if rotation.phase in OLD_IS_OFF:  # what the writer put there must be able to log in
-            return Decision(replace(_to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), lost)
-        return Decision(replace(rotation, paused=problem), (), lost)
+        return _pause(problem, rotation, now, lost)
     repaired = replace(rotation, repaired_from=writer)
     if rotation.phase in OLD_IS_OFF:
         return _reopen(

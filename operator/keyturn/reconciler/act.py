@@ -18,9 +18,9 @@ from keyturn.core.effects import (
     RestartConsumer,
     WriteSecret,
 )
-from keyturn.core.model import Op, Side
+from keyturn.core.model import Op, Side, Verdict
 from keyturn.core.sealed import Sealed, require_suitable
-from keyturn.ports import Cluster, Credential, Escrow, Misconfigured, Probes
+from keyturn.ports import Cluster, Conflict, Credential, Escrow, Misconfigured, Probes
 from keyturn.reconciler.observe import Sight
 from keyturn.reconciler.scene import Scene
 
@@ -80,6 +80,8 @@ class Actor:
         """The new value, and the Secret as it is, are safe before any backend hears of them."""
         if scene.rotation.new_id in escrow.values or sight.secret is None:
             return
+        if sight.seen.secret.holds is not Verdict.OLD:  # kept as "before", a foreign value would pass for OLD
+            raise Conflict("SecretDiffers", "the Secret changed since Preflight; put the current credential back")
         old = escrow.values[scene.rotation.old_id]
         value = require_suitable(scene.provider.mint(), previous=old)
         before = {key: sight.secret.data[key] for key in scene.plan.spec.secret.keys}

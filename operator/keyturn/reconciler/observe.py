@@ -67,11 +67,11 @@ class Observer:
         if reach is not Reach.UP:
             return Sight(Observation(admin=reach, abort=abort))
         try:
-            return await self._look(scene, reach)
+            return await self._look(scene, reach, abort=abort)
         except KeyturnError as error:
             return Sight(Observation(admin=reach, abort=abort, unreadable=error.problem))
 
-    async def _look(self, scene: Scene, reach: Reach) -> Sight:
+    async def _look(self, scene: Scene, reach: Reach, *, abort: bool) -> Sight:
         plan, rotation = scene.plan, scene.rotation
         escrow = await self._cluster.escrow(plan.uid)
         if escrow is None or rotation.old_id not in escrow.values:
@@ -97,7 +97,7 @@ class Observer:
             pods_asked=rotation.phase not in NOT_ABOUT_NEW,
             connected=views.connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
-            abort=scene.record.spec.abort or scene.plan.deleting,
+            abort=abort,
             new_id=new_id,
             window_open=open_now(checklist.windows(plan.spec), plan.spec.schedule.time_zone, self._clock.now()),
         )

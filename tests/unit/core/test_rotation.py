@@ -232,6 +232,12 @@ class DescribeRollback:
         assert decision.effects == ()
         assert decision.rotation.paused is not None
 
+    def test_on_failure_pause_once_old_is_off_opens_it_first(self) -> None:
+        late = rotation(Phase.WATCH, policy=replace(POLICY, on_failure=OnFailure.PAUSE))
+        decision = decide(late, off(pods=(pod(Verdict.OTHER),)), NOW + timedelta(hours=1))
+        assert decision.rotation.paused is not None
+        assert decision.effects == (EnableCredential(Side.OLD),)
+
     @pytest.mark.parametrize("phase", sorted(CHANGED))
     def test_an_abort_goes_back_from_every_phase_that_changed_something(self, phase: Phase) -> None:
         assert decide(rotation(phase), seen(abort=True), NOW).rotation.phase is Phase.ENABLE
@@ -259,6 +265,8 @@ def test_a_cluster_that_cannot_be_read_allows_no_conclusion(phase: Phase) -> Non
 
 def test_a_freeze_stops_every_change_but_never_a_re_enable() -> None:
     assert decide(rotation(Phase.STAGE), seen(frozen="oncall", secret=SecretView(Verdict.OLD)), NOW).effects == ()
+    reverted = seen(frozen="oncall", secret=SecretView(Verdict.OLD, "argocd"))
+    assert decide(rotation(Phase.SOAK), reverted, NOW).effects == ()
     frozen = replace(off(), frozen="oncall")
     assert decide(rotation(Phase.ENABLE), frozen, NOW).effects == (EnableCredential(Side.OLD),)
 
