@@ -3,6 +3,7 @@
     hack/test                    every tier
     hack/test unit world         these tiers
     hack/test contract -k redis  what follows the tiers goes to pytest
+    hack/test mutants            seeded bugs: how many does the simulated world notice?
 
 Servers and clusters that a tier starts are its own and are stopped again.
 """
@@ -24,6 +25,7 @@ TIERS = {
     "integration": ("tests/integration",),
     "e2e": ("tests/e2e",),
 }
+OWN_RUNNERS = {"mutants": "keyturn_dev.mutants"}  # commands of their own, not part of a plain hack/test
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 POSTGRES = Path("/usr/lib/postgresql/15/bin/initdb")
 NOT_TRIED = (
@@ -36,6 +38,10 @@ NOT_TRIED = (
 def main() -> int:
     """The worst exit status of the tiers."""
     words = sys.argv[1:]
+    if words and words[0] in OWN_RUNNERS:
+        return subprocess.run(
+            (sys.executable, "-m", OWN_RUNNERS[words[0]], *words[1:]), cwd=ROOT, check=False
+        ).returncode
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)

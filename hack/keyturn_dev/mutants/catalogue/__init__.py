@@ -1,0 +1,16 @@
+"""Every seeded bug, split by what it breaks. To add one: a value in the file it belongs to."""
+
+from keyturn_dev.mutants.catalogue import backward, keeping, lookout, order, proof, restarts, standing, turns, unknown
+from keyturn_dev.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *keeping.MUTANTS,
+    *order.MUTANTS,
+    *proof.MUTANTS,
+    *unknown.MUTANTS,
+    *lookout.MUTANTS,
+    *restarts.MUTANTS,
+    *standing.MUTANTS,
+    *backward.MUTANTS,
+    *turns.MUTANTS,
+)

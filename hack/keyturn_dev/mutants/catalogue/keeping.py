@@ -1,0 +1,105 @@
+"""Bugs about values: escrow, creation, what is written into the Secret."""
+
+from keyturn_dev.mutants.mutant import Edit, Mutant, mutant
+
+ACT = "reconciler/act.py"
+ROTATION = "core/rotation.py"
+PLANNING = "core/planning.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "drop-the-escrow-write",
+        "The new value goes to the backend straight from the generator and is never kept in escrow.",
+        ACT,
+        """\
+        if escrow is None or id_ not in escrow.values:
+            return
+        credential = Credential(id_, escrow.values[id_])
+""",
+        """\
+        if escrow is None:
+            return
+        credential = Credential(id_, escrow.values.get(id_) or scene.provider.mint())
+""",
+        Edit(ROTATION, "do(EscrowCredential(), EnsureCredential(NEW))", "do(EnsureCredential(NEW))"),
+    ),
+    mutant(
+        "escrow-after-ensure",
+        "The credential is made first and kept in escrow afterwards, so a crash in between loses its value.",
+        ACT,
+        """\
+        if escrow is None or id_ not in escrow.values:
+            return
+        credential = Credential(id_, escrow.values[id_])
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
+""",
+        """\
+        if escrow is None:
+            return
+        credential = Credential(id_, escrow.values.get(id_) or scene.provider.mint())
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
+        if id_ not in escrow.values:
+            kept = replace(escrow, values={**escrow.values, id_: credential.value})
+            await self._cluster.save_escrow(scene.plan, kept)
+""",
+        Edit(ROTATION, "do(EscrowCredential(), EnsureCredential(NEW))", "do(EnsureCredential(NEW))"),
+    ),
+    mutant(
+        "new-value-at-each-try",
+        "Creating is not idempotent: every try makes another value, though a pod may hold the former one.",
+        ACT,
+        "        if scene.rotation.new_id in escrow.values or sight.secret is None:\n",
+        "        if sight.secret is None:\n",
+    ),
+    mutant(
+        "ensure-another-value-than-escrowed",
+        "The backend is given a value that was made anew at the moment of the call, not the one in escrow.",
+        ACT,
+        "        credential = Credential(id_, escrow.values[id_])\n",
+        "        credential = Credential(id_, scene.provider.mint())\n",
+    ),
+    mutant(
+        "foreign-value-kept-as-before",
+        "A value that somebody wrote into the Secret after Preflight is kept as the one to go back to.",
+        ACT,
+        "        if sight.seen.secret.holds is not Verdict.OLD:",
+        "        if False:",
+    ),
+    mutant(
+        "secret-before-not-restored",
+        "Going back renders the old credential anew instead of restoring the Secret byte for byte.",
+        ACT,
+        "            data = {**data, **escrow.secret_before}\n",
+        "            data = {**data}\n",
+    ),
+    mutant(
+        "wrong-side-rendered",
+        "Stage writes the old credential, Restore the new one.",
+        ACT,
+        "        data = scene.rendered(escrow.values, _id(scene, side))\n",
+        "        data = scene.rendered(escrow.values, _id(scene, side.other))\n",
+    ),
+    mutant(
+        "foreign-value-overwritten",
+        "Stage overwrites a value in the Secret that is neither credential, which somebody else put there.",
+        PLANNING,
+        "    ours = (wanted(side.other), Verdict.MIXED)\n",
+        "    ours = (wanted(side.other), Verdict.MIXED, Verdict.OTHER)\n",
+        Edit(ACT, "        if sight.seen.secret.holds is not Verdict.OLD:", "        if False:"),
+    ),
+    mutant(
+        "gate-armed-with-old-only",
+        "The probes are told that a pod of the new template must show the old value.",
+        ACT,
+        "rotation.generation: scene.rendered(escrow.values, rotation.new_id)}",
+        "rotation.generation: old}",
+    ),
+    mutant(
+        "secret-written-blind",
+        "The Secret is written over whatever is in it now, without comparing the version that was seen.",
+        ACT,
+        "        await self._cluster.write_secret(sight.secret, data)\n",
+        "        now = await self._cluster.secret(sight.secret.key) or sight.secret\n"
+        "        await self._cluster.write_secret(now, data)\n",
+    ),
+)

@@ -1,0 +1,66 @@
+"""Bugs about time: what counts as observed, and who is late."""
+
+from keyturn_dev.mutants.mutant import Edit, Mutant, mutant
+
+MEMORY = "core/memory.py"
+ROTATION = "core/rotation.py"
+OBSERVE = "reconciler/observe.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "unobserved-time-counted",
+        "A day in which nobody looked counts as a quiet day.",
+        MEMORY,
+        "    if last is None or now - last > 3 * rotation.policy.sample_every:\n",
+        "    if last is None:\n",
+    ),
+    mutant(
+        "unknown-time-counted",
+        "Time in which the backend could not say who is connected counts as idle time.",
+        MEMORY,
+        "    if seen.old_usage is not Idle.NOT_SEEN:\n        return rotation",
+        "    if seen.old_usage is Idle.IN_USE:\n        return rotation",
+    ),
+    mutant(
+        "use-does-not-restart-the-clock",
+        "Soak and Watch go on counting over a use of the old credential.",
+        MEMORY,
+        "        return replace(rotation, clock=Clock(last=now))\n    if seen.old_usage",
+        "        return replace(rotation, clock=Clock(rotation.clock.observed, now))\n    if seen.old_usage",
+    ),
+    mutant(
+        "clocks-never-restart",
+        "Neither use nor a gap starts a clock again.",
+        MEMORY,
+        "        return replace(rotation, clock=Clock(last=now))\n    if seen.old_usage",
+        "        return replace(rotation, clock=Clock(rotation.clock.observed, now))\n    if seen.old_usage",
+        Edit(
+            MEMORY, "    if last is None or now - last > 3 * rotation.policy.sample_every:\n", "    if last is None:\n"
+        ),
+    ),
+    mutant(
+        "watch-inherits-the-soak",
+        "A phase begins with the time that an earlier one observed.",
+        ROTATION,
+        "    return replace(rotation, phase=phase, entered=now, clock=Clock())\n",
+        "    return replace(rotation, phase=phase, entered=now)\n",
+        Edit(
+            "reconciler/loop.py", 'self._clocks.get(f"{active.uid}/{rotation.phase}", rotation.clock)', "rotation.clock"
+        ),
+    ),
+    mutant(
+        "deadlines-run-while-down",
+        "Rollouts that could not go on while the backend was down are late when it is back.",
+        MEMORY,
+        "    restarted = dict.fromkeys(rotation.roll_started, now)\n"
+        "    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())\n",
+        "    return replace(rotation, down_since=None)\n",
+    ),
+    mutant(
+        "attempts-not-asked-for",
+        "Refused logins with the old credential are not looked at.",
+        OBSERVE,
+        "    if rotation.disabled_at is None or rotation.phase not in (Phase.DISABLE, Phase.WATCH):\n",
+        "    if rotation.disabled_at is not None:\n",
+    ),
+)
