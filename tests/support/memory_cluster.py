@@ -63,6 +63,7 @@ class MemoryCluster:
         self.the_plan: PlanRecord | None = None
         self.the_rotations: dict[str, RotationRecord] = {}
         self.the_escrow: Escrow | None = None
+        self.frozen_by = ""
         self.secret_data: dict[str, Sealed] = {}
         self.secret_writer = "kubectl"
         self.secret_version = 1
@@ -195,6 +196,10 @@ class MemoryCluster:
 
     # ------------------------------------------------------------------------------------- workloads, pods
 
+    async def frozen(self, plan: PlanRecord) -> str:
+        del plan
+        return self.frozen_by
+
     async def consumers(
         self,
         namespace: str,
@@ -203,8 +208,9 @@ class MemoryCluster:
         *,
         discover: bool,
         plan: ObjectKey | None = None,
+        lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
-        del namespace, listed, discover, plan
+        del namespace, listed, discover, plan, lost
         return [self._workload(w, secret) for w in self.workloads.values()]
 
     def _workload(self, workload: Workload, secret: str) -> WorkloadRecord:

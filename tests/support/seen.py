@@ -38,10 +38,15 @@ def plan(name: str = "orders-db", *, suspend: bool = False, deleting: bool = Fal
 
 
 def rotation(
-    name: str = "orders-db-x7k2p", *, made: datetime | None = None, abort: bool = False, **status: object
+    name: str = "orders-db-x7k2p",
+    *,
+    made: datetime | None = None,
+    abort: bool = False,
+    asked: dict[str, object] | None = None,
+    **status: object,
 ) -> RotationRecord:
     fields: dict[str, object] = {"old_id": "orders_a", "new_id": "orders_b", "plan": PLAN_SPEC} | status
-    spec = RotationSpec.model_validate({"planRef": {"name": "orders-db"}, "abort": abort})
+    spec = RotationSpec.model_validate({"planRef": {"name": "orders-db"}, "abort": abort, **(asked or {})})
     created = made or before(minutes=2)
     key = ObjectKey("shop", name)
     return RotationRecord(key, f"uid-{name}", 1, "1", created, spec, RotationStatus.model_validate(fields))

@@ -77,6 +77,12 @@ class Reason(StrEnum):
     SUSPENDED = "Suspended"
     """The plan says suspend: no rotation will start."""
 
+    FROZEN = "Frozen"
+    """Somebody froze changes: the message says where and why."""
+
+    LAST_ROTATION_FAILED = "LastRotationFailed"
+    """The last rotation went back by itself: the schedule waits until a person asks for another one."""
+
     PAUSED = "Paused"
     """Both credentials stay valid until a person acts."""
 

@@ -9,6 +9,7 @@ from keyturn.api.base import GROUP
 FIELD_MANAGER = "keyturn"
 FINALIZER = f"{GROUP}/guard"
 
+FREEZE = f"{GROUP}/freeze"  # annotation with the reason: on a plan, its namespace, or the operator's (everything)
 INJECT = f"{GROUP}/inject"  # label, "true": this pod wants the probe
 
 PROBE_CONTAINER = "keyturn-probe"

@@ -183,6 +183,11 @@ class RotationPlanSpec(Model):
         default="Rollback",
         description="Rollback: go back by itself. Pause: keep both credentials valid and wait for a person.",
     )
+    after_failure: Literal["Freeze", "Continue"] = Field(
+        default="Freeze",
+        description="Freeze: after a rotation that went back by itself the schedule starts no other one, until a "
+        "person asks for one. Continue: the schedule goes on.",
+    )
     suspend: bool = Field(default=False, description="Start no rotation. One that runs goes on.")
     history_limit: int = Field(default=10, ge=1, le=100, description="Finished Rotations kept.")
 
@@ -197,6 +202,7 @@ class PlanStatus(Model):
     active_rotation: str = Field(default="", description="The Rotation that runs now.")
     last_rotation: str = Field(default="", description="The Rotation that ran last, or runs.")
     last_rotation_phase: str = Field(default="", description="Its phase.")
+    last_rotation_reason: str = Field(default="", description="Why it went back, CamelCase; empty when it did not.")
     last_rotation_time: Time | None = Field(default=None, description="When it ended.")
     adopted_at: Time | None = Field(default=None, description="When the current credential was taken over.")
     next_rotation_time: WholeTime | None = Field(default=None, description="When the schedule rotates next.")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from keyturn.api import rules
 from keyturn.api.base import Condition, Duration, Model, Ref, Time
 from keyturn.api.plan_kinds import RotationPlanSpec
-from keyturn.api.rules import keyed, ruled
+from keyturn.api.rules import distinct, keyed, ruled
 
 
 class RotationSpec(Model):
     """One run, asked for by the schedule or by a person."""
 
-    model_config = ConfigDict(json_schema_extra=ruled(rules.RECORD_FIXED, rules.ABORT_STAYS))
+    model_config = ConfigDict(
+        json_schema_extra=ruled(rules.RECORD_FIXED, rules.ABORT_STAYS, rules.RETRY_GROWS, rules.LOSS_STAYS)
+    )
 
     plan_ref: Ref = Field(description="The plan to carry out, in the same namespace.")
     reason: str = Field(default="Requested", max_length=256, description="Why, for the record.")
@@ -25,6 +27,17 @@ class RotationSpec(Model):
     )
     requested_by: str = Field(default="", max_length=512, description="Who asked, for the record.")
     abort: bool = Field(default=False, description="Go back, if Delete was not reached. Only ever from false to true.")
+    pause: bool = Field(default=False, description="Nothing moves, both credentials stay valid, until it is false.")
+    retry: int = Field(
+        default=0, ge=0, le=1000, description="Raise it by one to make a paused rotation try again. It only grows."
+    )
+    accept_loss: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default_factory=list[str],
+        max_length=100,
+        description="UIDs of pods that are lost with their node and can prove nothing any more: they are waited for no "
+        "longer. A pod that is ready is never taken for lost.",
+        json_schema_extra=distinct(),
+    )
 
 
 class PodCount(Model):
@@ -115,6 +128,7 @@ class RotationStatus(Model):
     repaired_from: str = Field(
         default="", description="The field manager whose write was repaired once; a second time pauses."
     )
+    retried: int = Field(default=0, description="How many of the retries asked for were followed.")
     paused: Blocker | None = Field(default=None, description="Why nothing moves until a person acts.")
     turned_back: Blocker | None = Field(default=None, description="Why the rotation rolls back.")
     pods: PodCount = Field(default=PodCount(), description="How many pods prove what.")

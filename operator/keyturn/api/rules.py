@@ -152,10 +152,20 @@ ABORT_STAYS = Rule(
     "an abort cannot be taken back; ask for a new Rotation when this one is over",
     ".abort",
 )
+RETRY_GROWS = Rule(
+    "!has(oldSelf.retry) || (has(self.retry) && self.retry >= oldSelf.retry)",
+    "retry counts how often it was tried again: it only grows",
+    ".retry",
+)
+LOSS_STAYS = Rule(
+    "!has(oldSelf.acceptLoss) || (has(self.acceptLoss) && oldSelf.acceptLoss.all(uid, uid in self.acceptLoss))",
+    "a loss once accepted stays on the record; add pods, do not take any away",
+    ".acceptLoss",
+)
 RECORD_FIXED = Rule(
     "self.planRef == oldSelf.planRef && self.reason == oldSelf.reason && self.mode == oldSelf.mode"
     " && (has(self.requestedBy) ? self.requestedBy : '') == (has(oldSelf.requestedBy) ? oldSelf.requestedBy : '')",
-    "a Rotation is a record: only abort may change, from false to true; create another Rotation instead",
+    "a Rotation is a record: only abort, pause, retry and acceptLoss may change; create another Rotation instead",
 )
 
 PLAN_NAME = Rule(

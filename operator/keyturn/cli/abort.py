@@ -22,5 +22,5 @@ async def abort(session: Session, name: str) -> str:
         raise Misconfigured(
             "PastReturn", f"{name} deletes the old credential already: past the point of no return, it will complete"
         )
-    await session.abort(record.key)
+    await session.wish(record.key, {"abort": True})
     return f"{name} will go back; follow it with: kubectl keyturn watch {name}"

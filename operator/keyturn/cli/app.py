@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keyturn.cli.abort import abort
+from keyturn.cli.freeze import Scope, freeze, unfreeze
 from keyturn.cli.inject import documents_of, inject
 from keyturn.cli.rotate import rotate
 from keyturn.cli.status import status
@@ -22,9 +23,11 @@ from keyturn.cli.terminal import (
     screen,
     show,
     target,
+    tell,
 )
 from keyturn.cli.watch import follow, rotation_named, succeeded
 from keyturn.cli.why import why
+from keyturn.cli.wishes import accept_loss, pause, resume, retry
 
 app = typer.Typer(
     name="kubectl-keyturn",
@@ -102,13 +105,77 @@ def abort_verb(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Go back: the old credential serves again. Possible until the old one is deleted."""
+    tell(target(namespace, context, kubeconfig), lambda session: abort(session, rotation))
 
-    async def verb() -> int:
-        async with target(namespace, context, kubeconfig).session() as session:
-            typer.echo(await abort(session, rotation))
-        return 0
 
-    run(verb())
+@app.command("pause")
+def pause_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that shall stand still.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Stand still, with both credentials valid. Possible until the old one is deleted."""
+    tell(target(namespace, context, kubeconfig), lambda session: pause(session, rotation))
+
+
+@app.command("resume")
+def resume_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that a person paused.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Go on after a pause of yours."""
+    tell(target(namespace, context, kubeconfig), lambda session: resume(session, rotation))
+
+
+@app.command("retry")
+def retry_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that paused by itself.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Try again, after what made it pause was removed."""
+    tell(target(namespace, context, kubeconfig), lambda session: retry(session, rotation))
+
+
+@app.command("accept-loss")
+def accept_loss_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that waits for the pod.")],
+    pod: Annotated[str, typer.Argument(help="The pod that is lost with its node.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Wait no longer for a pod that is lost with its node."""
+    tell(target(namespace, context, kubeconfig), lambda session: accept_loss(session, rotation, pod))
+
+
+@app.command("freeze")
+def freeze_verb(
+    plan: Annotated[str | None, typer.Argument(help="One plan; default: the whole namespace.")] = None,
+    reason: Annotated[str, typer.Option(help="Why: everybody who waits will read it.")] = "",
+    everything: Annotated[bool, typer.Option("--everything", help="All namespaces.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Stop every change, but never the re-enabling of an old credential."""
+    tell(target(namespace, context, kubeconfig), lambda session: freeze(session, Scope(plan, everything), reason))
+
+
+@app.command("unfreeze")
+def unfreeze_verb(
+    plan: Annotated[str | None, typer.Argument(help="One plan; default: the whole namespace.")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="All namespaces.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Lift a freeze."""
+    tell(target(namespace, context, kubeconfig), lambda session: unfreeze(session, Scope(plan, everything)))
 
 
 @app.command("watch")

@@ -112,9 +112,9 @@ class Session:
         }
         return rotation_of(await self.api.create(ours(ROTATIONS, plan.key.namespace), body))
 
-    async def abort(self, key: ObjectKey) -> None:
-        """Ask a rotation to go back."""
-        await self.api.patch(ours(ROTATIONS, key.namespace, key.name), {"spec": {"abort": True}}, Patch.MERGE)
+    async def wish(self, key: ObjectKey, spec: Json) -> None:
+        """Ask something of a rotation: to go back, to stand still, to try again."""
+        await self.api.patch(ours(ROTATIONS, key.namespace, key.name), {"spec": spec}, Patch.MERGE)
 
     async def interests(self, namespace: str) -> list[Interest]:
         """What injection needs of a namespace's plans."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from keyturn.cli.session import Target
+from keyturn.cli.session import Session, Target
 from keyturn.cli.views.plain import plain
 from keyturn.ports import Denied, KeyturnError, OutcomeUnknown, Unavailable
 
@@ -62,6 +62,17 @@ def show(view: RenderableType) -> None:
         console.print(view)
     else:
         typer.echo(plain(view), nl=False)
+
+
+def tell(where: Target, ask: Callable[[Session], Awaitable[str]]) -> None:
+    """Carry out a verb that ends with one line."""
+
+    async def verb() -> int:
+        async with where.session() as session:
+            typer.echo(await ask(session))
+        return 0
+
+    run(verb())
 
 
 def explained(error: KeyturnError) -> str:

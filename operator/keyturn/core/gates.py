@@ -105,9 +105,14 @@ def _before_anything(seen: Observation) -> list[tuple[str, str]]:
                 "the Secret does not hold the current credential as the templates render it; nothing was changed",
             )
         )
-    if not seen.window_open:
-        found.append(("OutsideWindow", "waiting for the plan's maintenance window"))
     return found
+
+
+def may_begin(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+    """Nobody froze anything, and the plan's window is open."""
+    if seen.frozen:
+        return Wait("Frozen", seen.frozen)
+    return YES if seen.window_open else Wait("OutsideWindow", "waiting for the plan's maintenance window")
 
 
 # ------------------------------------------------------------------------------------ credentials at the backend

@@ -1,4 +1,7 @@
-"""What one look adds to a rotation's memory: observed time, deadlines, when rolls began. Pure; decides nothing."""
+"""What one look adds to a rotation's memory: observed time, deadlines, when rolls began, what people asked for.
+
+Pure; decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from keyturn.core.model import (
     Verdict,
 )
 
+ON_REQUEST = "PausedOnRequest"
 CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
 
 
@@ -24,8 +28,23 @@ def back_again(rotation: Rotation, now: datetime) -> Rotation:
     """While the backend was down nobody was late: rollout and proof deadlines start again when it is back."""
     if rotation.down_since is None:
         return rotation
+    return _unhurried(replace(rotation, down_since=None), now)
+
+
+def heed_people(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """A retry clears a pause and forgives what was held against anybody; a pause on request ends with the request."""
+    if seen.retry > rotation.retried:
+        forgiven = replace(rotation, paused=None, reopened=False, repaired_from="", retried=seen.retry)
+        return _unhurried(forgiven, now)
+    if rotation.paused is not None and rotation.paused.reason == ON_REQUEST and not seen.pause:
+        return _unhurried(replace(rotation, paused=None), now)
+    return rotation
+
+
+def _unhurried(rotation: Rotation, now: datetime) -> Rotation:
+    """Deadlines and observed time start again."""
     restarted = dict.fromkeys(rotation.roll_started, now)
-    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())
+    return replace(rotation, entered=now, roll_started=restarted, clock=Clock())
 
 
 def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:

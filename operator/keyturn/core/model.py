@@ -201,6 +201,7 @@ class Rotation:
     clock: Clock = Clock()
     reopened: bool = False
     repaired_from: str = ""  # the field manager whose write was repaired once
+    retried: int = 0  # how many of a person's retries were followed
     down_since: datetime | None = None  # the backend cannot be reached: nobody is late
     paused: Problem | None = None
     turned_back: Problem | None = None  # why the rotation rolls back
@@ -287,6 +288,8 @@ class Observation:
     escrowed: bool = False  # both values, or the intent, are safe in escrow
     approvals: int = 0
     abort: bool = False
+    pause: bool = False  # a person wants nothing to move, with both credentials open
+    retry: int = 0  # how often a person has said: try again
     new_id: str = ""  # the free slot NEW would use; frozen into the rotation when it leaves Preflight
     window_open: bool = True
     frozen: str = ""  # who froze what; empty when not frozen

@@ -33,6 +33,7 @@ from keyturn.core.gates import (
     backend_reachable,
     gone,
     idle_for_soak,
+    may_begin,
     new_works,
     nothing_blocks,
     old_idle,
@@ -43,7 +44,7 @@ from keyturn.core.gates import (
     rolled,
     secret_holds,
 )
-from keyturn.core.memory import back_again, remember, run_clock, shows_old
+from keyturn.core.memory import back_again, heed_people, remember, run_clock, shows_old
 from keyturn.core.model import (
     Clock,
     Existence,
@@ -110,6 +111,7 @@ FINISHED = frozenset({Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED})
 CHANGED = frozenset(s.phase for s in FORWARD[1:-1])  # something was changed, and there is a way back
 OLD_IS_OFF = frozenset({Phase.DISABLE, Phase.WATCH})
 STAGED = frozenset(s.phase for s in FORWARD[3:-1])
+BEGINNINGS = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # asked: window open, nothing frozen
 
 
 def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -126,7 +128,7 @@ def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         further = decision if turned or decision.effects else _once(decision.rotation, seen, now)
         if further.rotation.phase is not decision.rotation.phase:
             decision = further
-    return replace(decision, entered=tuple(entered), effects=_allowed(decision.effects, seen))
+    return _thawed(replace(decision, entered=tuple(entered)), seen)
 
 
 def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -138,7 +140,8 @@ def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         return Decision(rotation, (), Wait(seen.unreadable.reason, seen.unreadable.message))
     if not isinstance(down := backend_reachable(rotation, seen, now), Pass):
         return Decision(replace(rotation, down_since=rotation.down_since or now), (), down)
-    rotation = remember(run_clock(back_again(rotation, now), seen, now), seen, now)
+    rotation = heed_people(back_again(rotation, now), seen, now)
+    rotation = remember(run_clock(rotation, seen, now), seen, now)
     for rule in STANDING_RULES:
         if (decision := rule(rotation, seen, now)) is not None:
             return decision
@@ -154,6 +157,16 @@ def turn_back(rotation: Rotation, seen: Observation, now: datetime) -> Decision 
         why = "the backend works but refuses the new credential; the old one serves again"
         return _enter(Phase.ENABLE, rotation, now, Problem("NewCredentialRefused", why))
     return None
+
+
+def pause_on_request(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
+    """A person may stop everything but the way back to a working OLD, and the end of what cannot be undone."""
+    if not seen.pause or rotation.paused is not None or rotation.phase in (Phase.ENABLE, Phase.DELETE):
+        return None
+    problem = Problem(
+        "PausedOnRequest", "paused on request, both credentials stay valid; set spec.pause to false to go on"
+    )
+    return _pause(problem, rotation, now, Wait(problem.reason, problem.message))
 
 
 def stay_paused(rotation: Rotation, seen: Observation, _now: datetime) -> Decision | None:
@@ -195,14 +208,16 @@ def prove_again(rotation: Rotation, seen: Observation, now: datetime) -> Decisio
     return None
 
 
-STANDING_RULES = (turn_back, stay_paused, reopen_if_missed, keep_old_open, prove_again)
+STANDING_RULES = (turn_back, pause_on_request, stay_paused, reopen_if_missed, keep_old_open, prove_again)
 
 
 def _step(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     here, _ = _locate(rotation.phase)
     match here.gate(rotation, seen, now):
         case Pass():
-            return _enter(AFTER[here.phase], rotation, now)
+            further = AFTER[here.phase]
+            barred = may_begin(rotation, seen, now) if further in BEGINNINGS else YES
+            return _enter(further, rotation, now) if barred is YES else Decision(rotation, (), barred)
         case Fail() as fail if rotation.phase in CHANGED:
             return _failed(fail, rotation, now)
         case Fail() as fail:  # going back, or past the point of no return: a person must look
@@ -281,9 +296,12 @@ def _open_old(rotation: Rotation, seen: Observation) -> tuple[Effect, ...]:
     return (EnableCredential(OLD),) if closed and rotation.phase in CHANGED - OLD_IS_OFF else ()
 
 
-def _allowed(effects: tuple[Effect, ...], seen: Observation) -> tuple[Effect, ...]:
+def _thawed(decision: Decision, seen: Observation) -> Decision:
     """A freeze stops every change but never a re-enable."""
-    return tuple(e for e in effects if isinstance(e, EnableCredential)) if seen.frozen else effects
+    allowed = tuple(e for e in decision.effects if isinstance(e, EnableCredential))
+    if not seen.frozen or allowed == decision.effects:
+        return decision
+    return replace(decision, effects=allowed, answer=Wait("Frozen", seen.frozen))
 
 
 # -------------------------------------------------------------------------------------------------- small moves

@@ -13,6 +13,7 @@ from keyturn.core.sealed import Sealed
 from keyturn.kube.announcements import Announcements
 from keyturn.kube.client import KubeClient
 from keyturn.kube.escrow import EscrowStore
+from keyturn.kube.freezes import Freezes
 from keyturn.kube.plans import Plans
 from keyturn.kube.pods import Pods
 from keyturn.kube.secrets import Secrets
@@ -38,6 +39,7 @@ class KubeCluster:
         self._plans = Plans(client)
         self._secrets = Secrets(client)
         self._escrow = EscrowStore(client, operator_namespace)
+        self._freezes = Freezes(client, operator_namespace)
         self._pods = pods
         self._workloads = Workloads(client, pods)
         self._announcements = Announcements(client, identity, clock)
@@ -74,6 +76,10 @@ class KubeCluster:
         """Raises Conflict."""
         return await self._plans.save_rotation(record, status)
 
+    async def frozen(self, plan: PlanRecord) -> str:
+        """Asked of the API server each time."""
+        return await self._freezes.frozen(plan)
+
     async def hold_plan(self, record: PlanRecord, *, hold: bool) -> None:
         """Raises Conflict."""
         await self._plans.hold_plan(record, hold=hold)
@@ -106,9 +112,10 @@ class KubeCluster:
         *,
         discover: bool,
         plan: ObjectKey | None = None,
+        lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
         """Listed ones that exist and, if asked, all that reference the Secret."""
-        return await self._workloads.consumers(namespace, secret, listed, discover=discover, plan=plan)
+        return await self._workloads.consumers(namespace, secret, listed, discover=discover, plan=plan, lost=lost)
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         """Of these workloads, and any other that references the Secret."""

@@ -64,11 +64,12 @@ class Pods:
         refs = {workload.ref for workload in workloads}
         return sorted((pod for pod in traced if pod.deliveries or pod.consumer in refs), key=lambda pod: pod.name)
 
-    async def leaving(self, namespace: str) -> frozenset[str]:
-        """The uids of Deployments that still have terminating pods. Asks for metadata only."""
+    async def leaving(self, namespace: str, lost: Sequence[str] = ()) -> frozenset[str]:
+        """The uids of Deployments that still have terminating pods, but for the lost. Asks for metadata only."""
 
         def terminating(found: Json) -> _Owner | None:
-            return _controller(found) if text(found, "metadata", "deletionTimestamp") else None
+            gone = text(found, "metadata", "uid") in lost
+            return _controller(found) if text(found, "metadata", "deletionTimestamp") and not gone else None
 
         path = paths.core("pods", ObjectKey(namespace, ""))
         owners = await self._client.collect(path, terminating, metadata_only=True)

@@ -42,11 +42,13 @@ class Workloads:
         *,
         discover: bool,
         plan: ObjectKey | None,
+        lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
         """Listed ones that exist and, if asked, all that reference the Secret; sorted by name."""
         found = await (self._discovered(namespace, secret, wanted) if discover else self._named(namespace, wanted))
         shaped = [workload_of(one, secret, plan) for one in found]
-        leaving = await self._pods.leaving(namespace) if any(record.settled for record in shaped) else frozenset[str]()
+        some = any(record.settled for record in shaped)
+        leaving = await self._pods.leaving(namespace, lost) if some else frozenset[str]()
         return sorted((_unsettled_while(leaving, record) for record in shaped), key=lambda record: record.ref)
 
     async def _discovered(self, namespace: str, secret: str, wanted: Sequence[ConsumerRef]) -> list[Json]:

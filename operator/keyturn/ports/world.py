@@ -58,6 +58,10 @@ class Cluster(Protocol):
         """Compare-and-set on resourceVersion; raises Conflict."""
         ...
 
+    async def frozen(self, plan: PlanRecord) -> str:
+        """Who froze changes and why, in words: on the plan, its namespace, or everything. Empty: nobody did."""
+        ...
+
     async def hold_plan(self, record: PlanRecord, *, hold: bool) -> None:
         """Put or release our finalizer."""
         ...
@@ -90,10 +94,12 @@ class Cluster(Protocol):
         *,
         discover: bool,
         plan: ObjectKey | None = None,
+        lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
         """Listed ones (a missing one is absent from the answer) and, if asked, all that reference the Secret.
 
         ``plan`` says whose annotation ``generation_mark`` is read from; without it the mark is None.
+        ``lost``: uids of pods whose loss was accepted: a consumer settles without them.
         """
         ...
 

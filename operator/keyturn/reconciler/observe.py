@@ -76,8 +76,8 @@ class Observer:
         escrow = await self._cluster.escrow(plan.uid)
         if escrow is None or rotation.old_id not in escrow.values:
             raise Misconfigured("EscrowMissing", "the escrow of this plan is gone; restore it before anything else")
-        (secret, workloads, pods), (inventory, new_id, no_slot, trials) = await asyncio.gather(
-            self._ask_cluster(plan), self._ask_backend(scene, escrow)
+        frozen, (secret, workloads, pods), (inventory, new_id, no_slot, trials) = await asyncio.gather(
+            self._cluster.frozen(plan), self._ask_cluster(scene), self._ask_backend(scene, escrow)
         )
         usages, testimonies = await self._sessions_and_pods(scene, escrow, pods, new_id)
         sessions = [s for usage in usages.values() for s in usage.sessions]
@@ -98,6 +98,9 @@ class Observer:
             connected=views.connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
             abort=abort,
+            pause=scene.record.spec.pause,
+            retry=scene.record.spec.retry,
+            frozen=frozen,
             new_id=new_id,
             window_open=open_now(checklist.windows(plan.spec), plan.spec.schedule.time_zone, self._clock.now()),
         )
@@ -115,12 +118,13 @@ class Observer:
         return Sight(view, secret, {w.ref: w for w in workloads}, pods, escrow)
 
     async def _ask_cluster(
-        self, plan: PlanRecord
+        self, scene: Scene
     ) -> tuple[SecretRecord | None, Sequence[WorkloadRecord], tuple[PodRecord, ...]]:
+        plan, lost = scene.plan, scene.record.spec.accept_loss
         secret = await self._cluster.secret(checklist.secret_key(plan))
-        workloads = await self._workloads(plan)
+        workloads = await self._workloads(plan, lost)
         pods = await self._cluster.pods(workloads, plan.key.namespace, plan.spec.secret.name)
-        return secret, workloads, tuple(pods)
+        return secret, workloads, tuple(pod for pod in pods if pod.ready or pod.uid not in lost)
 
     async def _ask_backend(
         self, scene: Scene, escrow: Escrow
@@ -129,7 +133,7 @@ class Observer:
         new_id, no_slot = await _new_id(scene)
         return inventory, new_id, no_slot, await self._try(scene, escrow, scene.rotation.new_id)
 
-    async def _workloads(self, plan: PlanRecord) -> Sequence[WorkloadRecord]:
+    async def _workloads(self, plan: PlanRecord, lost: Sequence[str]) -> Sequence[WorkloadRecord]:
         listed = [ConsumerRef(c.kind, plan.key.namespace, c.name) for c in plan.spec.consumers.listed]
         return await self._cluster.consumers(
             plan.key.namespace,
@@ -137,6 +141,7 @@ class Observer:
             listed,
             discover=plan.spec.consumers.discover == "SecretReference",
             plan=plan.key,
+            lost=lost,
         )
 
     async def _try(self, scene: Scene, escrow: Escrow, new_id: str) -> dict[Side, Trial]:

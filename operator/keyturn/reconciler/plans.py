@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyturn.api.conditions import ConditionType, Reason, set_condition
+from keyturn.api.conditions import ConditionType, Reason, condition, set_condition
 from keyturn.api.plan_kinds import PlanStatus
 from keyturn.api.rotation_kinds import RotationSpec
 from keyturn.core.model import Phase, Problem
@@ -45,21 +45,31 @@ class Desk:
             return timedelta()
         for replay in (r for r in rotations if not r.status.phase and r.key.name in plan.status.ran):
             await self._refuse(replay)
-        waiting = sorted((r for r in rotations if not r.status.phase and r.key.name not in plan.status.ran), key=_age)
         await self._forget_oldest(plan, rotations)
-        if plan.spec.suspend:
-            return await self._rest(plan, Problem(Reason.SUSPENDED, "suspend: true; no rotation will start"), None)
-        if waiting:
+        if (held := await self._held(plan)) is not None:
+            return await self._rest(plan, held, None)
+        if waiting := _waiting(plan, rotations):
             return await self._activate(plan, waiting[0])
-        when = due(
-            checklist.schedule(plan.spec), plan.status.last_rotation_time or plan.status.adopted_at or self._clock.now()
-        )
+        when = self._due(plan)
         if when is not None and when <= self._clock.now():
             name = _free_name(plan, rotations)
             spec = RotationSpec.model_validate({"planRef": {"name": plan.key.name}, "reason": "Scheduled"})
             await self._cluster.create_rotation(plan, name, spec)
             return timedelta()
-        return await self._rest(plan, _resting(plan.status), when)
+        return await self._rest(plan, _resting(plan.status, plan), when)
+
+    async def _held(self, plan: PlanRecord) -> Problem | None:
+        """Suspended or frozen: nothing begins."""
+        if plan.spec.suspend:
+            return Problem(Reason.SUSPENDED, "suspend: true; no rotation will start")
+        frozen = await self._cluster.frozen(plan)
+        return Problem(Reason.FROZEN, frozen) if frozen else None
+
+    def _due(self, plan: PlanRecord) -> datetime | None:
+        if _needs_a_look(plan.status, plan):
+            return None
+        since = plan.status.last_rotation_time or plan.status.adopted_at or self._clock.now()
+        return due(checklist.schedule(plan.spec), since)
 
     async def begin(self, plan: PlanRecord, active: RotationRecord) -> None:
         """Write the first status: the plan as it is now, the generation that was reserved."""
@@ -86,9 +96,10 @@ class Desk:
     async def _close_books(self, plan: PlanRecord, ended: RotationRecord | None) -> None:
         """After the end: the plan's current credential, and an escrow that holds that one only."""
         current = plan.status.current_id
-        phase, when = "", self._clock.now()
+        phase, why, when = "", "", self._clock.now()
         if ended is not None:
             phase, when = ended.status.phase, ended.status.completed_at or when
+            why = ended.status.turned_back.reason if ended.status.turned_back else ""
             if ended.status.phase == Phase.COMPLETE:
                 current = ended.status.new_id
         escrow = await self._cluster.escrow(plan.uid)
@@ -102,11 +113,11 @@ class Desk:
                 "active_rotation": "",
                 "current_id": current,
                 "last_rotation_phase": phase,
+                "last_rotation_reason": why,
                 "last_rotation_time": when,
             }
         )
-        status = readiness(status, plan, self._clock.now(), _resting(status), ready=True)
-        await self._cluster.save_plan(plan, status)
+        await self._cluster.save_plan(plan, _at_rest(status, plan, self._clock.now(), _resting(status, plan)))
 
     async def _refuse(self, replay: RotationRecord) -> None:
         """A Rotation replayed from Git or a backup never runs again."""
@@ -128,7 +139,7 @@ class Desk:
     async def _rest(self, plan: PlanRecord, why: Problem, when: datetime | None) -> timedelta:
         now = self._clock.now()
         status = plan.status.model_copy(update={"next_rotation_time": when})
-        status = readiness(status, plan, now, why, ready=True)
+        status = _at_rest(status, plan, now, why)
         if status.model_dump() != plan.status.model_dump():
             await self._cluster.save_plan(plan, status)
         return min(IDLE, max(when - now, timedelta(seconds=1))) if when is not None else IDLE
@@ -153,10 +164,42 @@ class Desk:
         return AGAIN
 
 
-def _resting(status: PlanStatus) -> Problem:
+def _at_rest(status: PlanStatus, plan: PlanRecord, now: datetime, why: Problem) -> PlanStatus:
+    """Ready, and whether anybody, or a failure, keeps the next rotation from beginning."""
+    status = readiness(status, plan, now, why, ready=True)
+    frozen = why.reason in (Reason.FROZEN, Reason.LAST_ROTATION_FAILED)
+    if not frozen and condition(status.conditions, ConditionType.FROZEN) is None:
+        return status
+    told = (ConditionType.FROZEN, frozen, why.reason, why.message, plan.generation, now)
+    return status.model_copy(update={"conditions": set_condition(status.conditions, *told)})
+
+
+def _waiting(plan: PlanRecord, rotations: Sequence[RotationRecord]) -> list[RotationRecord]:
+    """Asked for and not begun, oldest first; after a failure only what was asked for since."""
+    ended = plan.status.last_rotation_time if _needs_a_look(plan.status, plan) else None
+    found = (r for r in rotations if not r.status.phase and r.key.name not in plan.status.ran)
+    return sorted((r for r in found if ended is None or r.created >= ended.replace(microsecond=0)), key=_age)
+
+
+def _resting(status: PlanStatus, plan: PlanRecord) -> Problem:
+    if _needs_a_look(status, plan):
+        return Problem(Reason.LAST_ROTATION_FAILED, _failed(status))
     ended = status.last_rotation_phase
     words = f"{status.current_id} serves; the last rotation ended {ended}" if ended else f"{status.current_id} serves"
     return Problem(ended or Reason.ADOPTED, words)
+
+
+def _needs_a_look(status: PlanStatus, plan: PlanRecord) -> bool:
+    """Did the last rotation go back by itself, and shall a person look before the schedule goes on?"""
+    failed = status.last_rotation_phase == Phase.ROLLED_BACK and status.last_rotation_reason not in ("", "Aborted")
+    return failed and plan.spec.after_failure == "Freeze"
+
+
+def _failed(status: PlanStatus) -> str:
+    return (
+        f"{status.last_rotation} went back by itself ({status.last_rotation_reason}), so the schedule waits; "
+        "look at it, then ask for another one: kubectl keyturn rotate"
+    )
 
 
 def _age(rotation: RotationRecord) -> tuple[datetime, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from keyturn.api.base import Condition
-from keyturn.api.conditions import ConditionType, Reason, set_condition
+from keyturn.api.conditions import ConditionType, Reason, condition, set_condition
 from keyturn.api.plan_kinds import RotationPlanSpec
 from keyturn.api.rotation_kinds import (
     Blocker,
@@ -97,6 +97,7 @@ def load(record: RotationRecord, plan: ObjectKey) -> Rotation:
         clock=Clock(status.clock.observed, status.clock.last),
         reopened=status.reopened,
         repaired_from=status.repaired_from,
+        retried=status.retried,
         down_since=status.down_since,
         paused=Problem(status.paused.reason, status.paused.message) if status.paused else None,
         turned_back=Problem(status.turned_back.reason, status.turned_back.message) if status.turned_back else None,
@@ -129,6 +130,7 @@ def store(
         "clock": ObservedClock(observed=rotation.clock.observed, last=rotation.clock.last),
         "reopened": rotation.reopened,
         "repaired_from": rotation.repaired_from,
+        "retried": rotation.retried,
         "down_since": rotation.down_since,
         "paused": _as_blocker(rotation.paused),
         "turned_back": _as_blocker(rotation.turned_back),
@@ -162,6 +164,9 @@ def conditions(status: RotationStatus, decision: Decision, seen: Observation | N
     ]
     if not finished and seen is not None:
         states += _proofs(rotation, seen)
+    frozen = seen.frozen if seen is not None else ""
+    if frozen or condition(found, ConditionType.FROZEN) is not None:
+        states.append((ConditionType.FROZEN, bool(frozen), Reason.FROZEN if frozen else Reason.AS_EXPECTED, frozen))
     for type_, value, why, words in states:
         found = set_condition(found, type_, value, why, words, status.observed_generation, now)
     return found

@@ -24,7 +24,20 @@ current-context: here
 def test_help_names_every_verb_at_eighty_columns() -> None:
     result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
     assert result.exit_code == 0
-    for verb in ("status", "why", "rotate", "abort", "watch", "inject"):
+    for verb in (
+        "status",
+        "why",
+        "rotate",
+        "watch",
+        "inject",
+        "abort",
+        "pause",
+        "resume",
+        "retry",
+        "accept-loss",
+        "freeze",
+        "unfreeze",
+    ):
         assert f"  {verb} " in result.output
     assert max(len(line) for line in result.output.splitlines()) <= 80
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, RotationStatus
+from keyturn.core.memory import ON_REQUEST
 from keyturn.core.model import Phase, Verdict
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
 from keyturn.ports import PlanRecord, RotationRecord
@@ -113,8 +114,9 @@ def what_to_do(record: RotationRecord, plan_troubles: tuple[str, ...] = ()) -> s
     if plan_troubles:
         return "Remove what is named above; then it goes on by itself."
     if status.paused:
-        way_out = f", or go back: kubectl keyturn abort {name}" if reversible(status) else ""
-        return f"Remove what is named above{way_out}"
+        again = "resume" if status.paused.reason == ON_REQUEST else "retry"
+        words = f"Remove what is named above, then go on: kubectl keyturn {again} {name}"
+        return f"{words}\nGo back: kubectl keyturn abort {name}" if reversible(status) else words
     return _by_itself(status, name)
 
 

@@ -1,0 +1,80 @@
+"""People in the simulated world: freezes, pauses, accepted losses, and a failure that a person must look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from keyturn.core.model import ConsumerRef, Phase
+from support.world import World
+from world.test_rotation_world import ENOUGH, as_before, quiet, rotated
+
+STOPS = [Phase(p) for p in ("Preflight", "Create", "Stage", "Roll", "Soak", "Disable", "Watch", "Delete")]
+API = ConsumerRef("Deployment", "shop", "api")
+
+
+@pytest.mark.parametrize("phase", STOPS, ids=str)
+def test_a_freeze_in_any_phase_stops_every_write_to_the_world_and_lifted_it_goes_on(phase: Phase) -> None:
+    world = World()
+    world.ask_for_rotation()
+    until(world, phase)
+    world.cluster.frozen_by = "namespace shop is frozen (incident 7)"
+    world.run(1)
+    before = outside(world)
+    world.run(40)
+    assert outside(world) == before
+    world.cluster.frozen_by = ""
+    world.run(ENOUGH)
+    rotated(world)
+
+
+@pytest.mark.parametrize("phase", STOPS[:-1], ids=str)
+def test_a_pause_in_any_phase_leaves_both_open_and_resumed_it_completes(phase: Phase) -> None:
+    world = World()
+    world.ask_for_rotation()
+    until(world, phase)
+    wish(world, pause=True)
+    world.run(40)
+    assert world.phase not in ("Complete", "Delete")
+    assert world.backend.roles["orders_a"].enabled
+    wish(world, pause=False)
+    world.run(ENOUGH)
+    rotated(world)
+
+
+def test_after_a_failure_the_schedule_waits_until_a_person_asks() -> None:
+    world = World()
+    spec = world.cluster.the_plan.spec if world.cluster.the_plan else None
+    assert spec is not None
+    world.cluster.workloads[API].crash_with = "orders_b"
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    as_before(world)
+    assert world.plan_status.last_rotation_reason == "RolloutDeadlineExceeded"
+    frozen = next(c for c in world.plan_status.conditions if c.type == "Frozen")
+    assert (frozen.status, frozen.reason) == ("True", "LastRotationFailed")
+    quiet(world)
+    world.cluster.workloads[API].crash_with = ""
+    world.cluster.created = world.clock.now()
+    world.ask_for_rotation("orders-2")
+    world.run(ENOUGH)
+    assert world.cluster.the_rotations["orders-2"].status.phase == "Complete"
+
+
+def until(world: World, phase: Phase) -> None:
+    for _ in range(ENOUGH):
+        if world.phase == phase:
+            return
+        world.run(1)
+    raise AssertionError(f"never came to {phase}: {world.phases}")
+
+
+def wish(world: World, **spec: object) -> None:
+    record = world.cluster.the_rotations["orders-1"]
+    world.cluster.the_rotations["orders-1"] = replace(record, spec=record.spec.model_copy(update=spec))
+
+
+def outside(world: World) -> list[str]:
+    """Writes to anything but our own status."""
+    return [name for name in world.board.writes if name not in ("save-plan", "save-rotation", "announce")]
