@@ -81,6 +81,8 @@ class Answerer:
             counted[line] = counted.get(line, 0) + 1
         for line, count in counted.items():
             yield f"{line} {count}"
+        for container, user, group in look.owners(plan.watches):
+            yield f"user {wire.quoted(container)} {user} {group}"
         for local, local_port, remote, remote_port in self._proc.connections():
             yield f"conn {local} {local_port} {remote} {remote_port}"
 

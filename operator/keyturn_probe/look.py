@@ -89,6 +89,16 @@ class Look:
                 if key is not None:
                     yield Finding(Watch(process.container, key, wire.STRAY, name), wire.PROCESS, value=value)
 
+    def owners(self, watches: Iterable[Watch]) -> Iterator[tuple[str, int, int]]:
+        """(container, user, group), each once, of the processes of the watched containers."""
+        containers = {watch.container for watch in watches}
+        told: set[tuple[str, int, int]] = set()
+        for process in self.processes:
+            owner = self._proc.owner(process) if process.container in containers else None
+            if owner is not None and (process.container, *owner) not in told:
+                told.add((process.container, *owner))
+                yield process.container, *owner
+
     def app_seen(self, watches: Iterable[Watch]) -> bool:
         """Has anything started that may be the app? Not the pause process, not ourselves, no init container."""
         containers = {watch.container for watch in watches}

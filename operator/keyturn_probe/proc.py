@@ -105,6 +105,14 @@ class Proc:
         except OSError:
             raise Unreadable(wire.MISSING) from None
 
+    def owner(self, process: Process) -> tuple[int, int] | None:
+        """User and group of a process, which everyone may see; None when it has ended. Root's: it may be hiding."""
+        try:
+            seen = os.stat(f"{self._root}/{process.pid}")
+        except OSError:
+            return None
+        return seen.st_uid, seen.st_gid
+
     def connections(self) -> Iterator[tuple[str, int, str, int]]:
         """(local address, port, remote address, port) of the pod's established TCP connections."""
         found = 0
@@ -162,11 +170,8 @@ class Proc:
             os.close(source)
 
     def _owner(self, process: Process) -> str:
-        try:
-            seen = os.stat(f"{self._root}/{process.pid}")
-        except OSError:
-            return ""
-        return f"{seen.st_uid}:{seen.st_gid}"
+        owner = self.owner(process)
+        return "" if owner is None else f"{owner[0]}:{owner[1]}"
 
     def _table(self, name: str) -> Iterator[str]:
         try:

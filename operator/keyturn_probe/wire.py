@@ -8,6 +8,7 @@ A mark is a keyed BLAKE2s of a value: it tells equal from unequal to who holds t
       KT1 plan nonce generation pod expires MAC\n   ------->   key of that plan? MAC right? then look
                                                     <-------   KT1 length MAC\n  + lines:
                                                                  val|gap|none container key way kind ...
+                                                                 user container uid gid
                                                                  conn local port remote port
                                                                  no reason
 """

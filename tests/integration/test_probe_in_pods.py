@@ -15,14 +15,26 @@ import pytest
 from keyturn.core.evidence import Sight, Testimony
 from keyturn.core.model import Kind, Verdict
 from keyturn.core.sealed import Sealed
-from keyturn.injector.patch import Interest, injected
+from keyturn.injector.patch import Interest, injected, interest_of
 from keyturn.kube.cluster import KubeCluster
 from keyturn.kube.pods import pod_of
 from keyturn.kube.probes import ProbeClient, open_probes
 from keyturn.ports import PlanRecord, PodRecord
+from keyturn.reconciler.users import remembered
 from keyturn_dev.cluster.api import Cluster, load_images
 from support.kubectl import Kubectl, SystemClock
 from support.plan_records import plan_record
+
+
+def plan_manifest(plan: PlanRecord) -> dict[str, Any]:
+    """The plan as its author writes it."""
+    return {
+        "apiVersion": "keyturn.dev/v1alpha1",
+        "kind": "RotationPlan",
+        "metadata": {"name": plan.key.name},
+        "spec": plan.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
+
 
 pytestmark = [pytest.mark.integration, pytest.mark.enable_socket]
 
@@ -76,6 +88,39 @@ class Ground:
         )
         assert not warning
         self.kubectl("create", "-f", "-", stdin=pod)
+
+    async def learn(self, world: KubeCluster, name: str) -> Interest:
+        """What the injector knows once the plan's status, at the API server, says as whom these pods run."""
+        plan = await world.plan(self.plan.key)
+        workloads = await world.consumers(self.kubectl.namespace, "orders", [], discover=True)
+        pods = [pod for pod in await world.pods(workloads, self.kubectl.namespace, "orders") if name in pod.name]
+        told = await self.client.challenge(self.plan, pods, 4, EXPECTED)
+        assert plan is not None
+        learned = remembered(plan.status.users, frozenset(workload.ref for workload in workloads), pods, told)
+        await world.save_plan(plan, plan.status.model_copy(update={"users": learned}))
+        return interest_of(self.kubectl.get("rotationplan", self.plan.key.name))
+
+    def deploy(self, name: str, interest: Interest) -> str:
+        """A Deployment whose user only its image says, injected with what is known now. Gives its newest pod."""
+        silent = {field: value for field, value in RESTRICTED.items() if field not in {"runAsUser", "runAsGroup"}}
+        app = {"name": "app", "image": "keyturn/demo:dev", "command": ["sleep", "3600"], "env": [FROM_SECRET]}
+        template = {
+            "metadata": {"labels": {"app": name}, "annotations": {interest.annotation: "4"}},
+            "spec": {"containers": [app | {"securityContext": silent}], "terminationGracePeriodSeconds": 1},
+        }
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.kubectl.namespace},
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "strategy": {"type": "Recreate"},
+                "template": template,
+            },
+        }
+        self.kubectl.apply(injected(deployment, [interest], IMAGE)[0])
+        self.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s")
+        return self.kubectl("get", "pods", "-l", f"app={name}", "-o", "name").removeprefix("pod/").strip()
 
     def until(self, name: str, condition: str) -> None:
         self.kubectl("wait", f"pod/{name}", f"--for={condition}", "--timeout=60s")
@@ -153,6 +198,24 @@ async def test_a_new_pod_whose_variable_was_overridden_is_held_unready(
     with pytest.raises(AssertionError, match="timed out"):
         ground.kubectl("wait", "pod/overridden", "--for=condition=Ready", "--timeout=5s")
     assert "not ready" in ground.kubectl("logs", "overridden", "-c", "keyturn-probe")
+
+
+async def test_a_pod_whose_user_only_its_image_says_is_unproven_and_the_next_one_proves(
+    ground: Ground, world: KubeCluster
+) -> None:
+    ground.kubectl.apply(plan_manifest(ground.plan))
+    first = await asyncio.to_thread(ground.deploy, "orders", ground.interest)
+    sight = await ground.process(first, Verdict.UNKNOWN)
+    assert "runs as user 10009, group " in sight.why
+
+    learned = await ground.learn(world, "orders")
+    second = await asyncio.to_thread(ground.deploy, "orders", learned)
+
+    assert (await ground.process(second, Verdict.NEW)).container == "app"
+    (probe,) = ground.kubectl.get("pod", second)["spec"]["initContainers"]
+    context = probe["securityContext"]
+    # The kubelet passes on an image's user alone, so its group may be lost on the way (seen on 1.36: group 0).
+    assert (context["runAsUser"], context["runAsGroup"]) in {(10009, 10019), (10009, 0)}
 
 
 async def test_the_probe_cannot_be_looked_into_and_costs_ten_megabytes_at_most(ground: Ground) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.delivery import Delivery, Way
+from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
@@ -52,6 +53,7 @@ class Workload:
     crash_with: str = ""  # new pods crash when they read this user name
     overridden: Sealed | None = None  # the template sets the variable to this value instead
     pods: list[Pod] = field(default_factory=list)
+    unsaid_user: RunsAs | None = None  # whom its image runs as, where its template does not say; the kubelet tells
     shown: dict[str, object] = field(default_factory=dict)  # fields of its record that differ from the simulated ones
 
 
@@ -253,9 +255,14 @@ class MemoryCluster:
                 probe_port=9901,
                 deliveries=(Delivery("app", init=False, secret=secret, key="url", way=Way.ENV, place="URL"),),
                 container_starts={},
+                unsaid_users=self._unsaid_users(p),
             )
             for p in (*(p for w in self.workloads.values() for p in w.pods), *self.bystanders)
         ]
+
+    def _unsaid_users(self, pod: Pod) -> dict[str, RunsAs | None]:
+        found = self.workloads.get(pod.consumer)
+        return {} if found is None or found.unsaid_user is None else {"app": found.unsaid_user}
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         del plan

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from keyturn.core.effects import DeleteCredential
+from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, Observation, Phase, Policy, Rotation
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
 from support.faults import Strike, Switchboard
@@ -52,6 +53,18 @@ def test_a_rotation_without_faults_passes_every_phase_and_completes() -> None:
     history = [entry.phase for entry in world.cluster.the_rotations["orders-1"].status.history]
     assert history == [str(s.phase) for s in FORWARD] + ["Complete"]
     assert world.cluster.secret_data["unmanaged"].reveal() == b"stays as it is"
+    quiet(world)
+
+
+def test_a_plan_remembers_as_whom_its_consumers_run_where_only_their_images_say_so() -> None:
+    world = World()
+    api = ConsumerRef("Deployment", "shop", "api")
+    world.cluster.workloads[api].unsaid_user = RunsAs(101, 102)
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    rotated(world)
+    (kept,) = world.plan_status.users
+    assert (kept.consumer, kept.container, kept.user, kept.group) == ("Deployment/api", "app", 101, 102)
     quiet(world)
 
 

@@ -10,6 +10,9 @@ from pydantic import ConfigDict, Field, field_serializer
 from keyturn.api import rules
 from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
 from keyturn.api.rules import distinct, keyed, ruled
+from keyturn.core.evidence import LARGEST_ID
+
+MOST_USERS = 200  # containers that a plan remembers
 
 Role = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(rules.ROLE, rules.NOT_RESERVED))]
 TimeOfDay = Annotated[
@@ -192,6 +195,15 @@ class RotationPlanSpec(Model):
     history_limit: int = Field(default=10, ge=1, le=100, description="Finished Rotations kept.")
 
 
+class ConsumerUser(Model):
+    """As whom a container of a consumer runs, where its template leaves that to the image."""
+
+    consumer: str = Field(max_length=317, description="Kind and name of the workload, like Deployment/orders-api.")
+    container: str = Field(max_length=63, description="Name of the container.")
+    user: int = Field(ge=1, le=LARGEST_ID, description="Its user: never root.")
+    group: int = Field(ge=0, le=LARGEST_ID, description="Its group.")
+
+
 class PlanStatus(Model):
     """Written by the operator alone."""
 
@@ -208,6 +220,12 @@ class PlanStatus(Model):
     next_rotation_time: WholeTime | None = Field(default=None, description="When the schedule rotates next.")
     next: str = Field(default="", description="The same, for people.")
     ran: list[str] = Field(default_factory=list[str], description="Names of Rotations that ran; they never run again.")
+    users: list[ConsumerUser] = Field(
+        default_factory=list[ConsumerUser],
+        max_length=MOST_USERS,
+        description="As whom containers run whose templates do not say so: the probes of their next pods run so too.",
+        json_schema_extra=keyed("consumer", "container"),
+    )
     system_id: str = Field(default="", description="The backend's own identifier, as first seen.")
 
     @field_serializer("next")

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 
 from keyturn.core.model import Kind, PodProof, Side, Verdict
+
+LARGEST_ID = 2**31 - 1  # what Kubernetes takes for runAsUser and runAsGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,28 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class RunsAs:
+    """User and group that a container's processes run as. A probe sees only into processes of its own."""
+
+    user: int
+    group: int
+
+    def __str__(self) -> str:
+        return f"user {self.user}, group {self.group}"
+
+    @property
+    def allowed(self) -> bool:
+        """May a probe be told to run so? Never as root; within what Kubernetes takes."""
+        return 0 < self.user <= LARGEST_ID and 0 <= self.group <= LARGEST_ID
+
+
+@dataclass(frozen=True, slots=True)
 class Testimony:
     """What the probe of one pod answered to one challenge, MAC checked; or why it did not."""
 
     sights: tuple[Sight, ...] = ()
     connections: tuple[Connection, ...] = ()
+    users: Mapping[str, RunsAs] = field(default_factory=dict[str, RunsAs])  # by container; only where it is certain
     silent: str = ""  # why there is no answer, in words; empty when there is one
 
 

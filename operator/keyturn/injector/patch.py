@@ -7,13 +7,14 @@ a pod that cannot have a probe is left alone with a warning: it runs, stays unpr
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from keyturn.api.base import GROUP
 from keyturn.api.labels import PROBE_CONTAINER, probe_secret_name, restart_annotation
 from keyturn.core.delivery import Way, deliveries, expanded
+from keyturn.core.evidence import RunsAs
 from keyturn.injector import sidecar
 from keyturn_probe import wire
 
@@ -31,6 +32,8 @@ class Interest:
     name: str
     secret: str
     keys: tuple[str, ...]
+    users: Mapping[tuple[str, str], RunsAs] = field(default_factory=dict[tuple[str, str], RunsAs])
+    """(consumer, container) -> as whom it runs, as the plan remembers where the template does not say."""
 
     @property
     def annotation(self) -> str:
@@ -59,11 +62,20 @@ def interest_of(plan: Mapping[str, Any]) -> Interest:
         name=str(metadata.get("name", "")),
         secret=str(secret.get("name", "")),
         keys=tuple(_mapping(secret.get("keys"))),
+        users=dict(_users(_mapping(plan.get("status")))),
     )
 
 
-def injection(pod: Mapping[str, Any], plans: Iterable[Interest], image: str) -> Injection:
-    """The patch for a pod (or a pod template: the paths are the same).
+def _users(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], RunsAs]]:
+    """Whatever a status holds, a probe never runs as root because of it."""
+    for one in _list(status, "users"):
+        user, group = one.get("user"), one.get("group")
+        if type(user) is int and type(group) is int and (runs_as := RunsAs(user, group)).allowed:
+            yield (str(one.get("consumer", "")), str(one.get("container", ""))), runs_as
+
+
+def injection(pod: Mapping[str, Any], plans: Iterable[Interest], image: str, consumer: str = "") -> Injection:
+    """The patch for a pod (or a pod template: the paths are the same). ``consumer``: its workload, by kind and name.
 
     ``plans`` are those of the pod's namespace; the pod takes part in those whose Secret reaches one of its containers,
     and in those that have restarted it before: there a variable may have been overridden.
@@ -80,7 +92,9 @@ def injection(pod: Mapping[str, Any], plans: Iterable[Interest], image: str) -> 
         return Injection(
             warning="keyturn: no probe was added: no RotationPlan here manages a Secret that this pod uses"
         )
-    return Injection(operations=tuple(_operations(metadata, spec, taking_part, image)))
+    whose = consumer or consumer_of(metadata)
+    users = {at[1]: runs_as for plan in taking_part for at, runs_as in plan.users.items() if at[0] == whose}
+    return Injection(operations=tuple(_operations(metadata, spec, taking_part, image, users)))
 
 
 def injected(manifest: Json, plans: Iterable[Interest], image: str) -> tuple[Json, str]:
@@ -94,10 +108,26 @@ def injected(manifest: Json, plans: Iterable[Interest], image: str) -> tuple[Jso
         return changed, ""
     namespace = str(_mapping(changed.get("metadata")).get("namespace", ""))
     mine = [plan for plan in plans if not namespace or plan.namespace == namespace]
-    found = injection(template, mine, image)
+    consumer = f"{manifest.get('kind')}/{_mapping(changed.get('metadata')).get('name', '')}"
+    found = injection(template, mine, image, consumer)
     for operation in found.operations:
         _add(template, operation["path"], operation["value"])
     return changed, found.warning
+
+
+def consumer_of(metadata: Mapping[str, Any]) -> str:
+    """The workload of a pod that is about to be made, by kind and name; "" if it has none.
+
+    A Deployment's ReplicaSet carries its name and the hash that its pods are labelled with. Whoever may make pods may
+    claim any owner: what a plan remembers of one is a user and a group, and gives nobody a right.
+    """
+    owners = (one for one in _list(metadata, "ownerReferences") if one.get("controller") is True)
+    owner = next(owners, _mapping(None))
+    kind, name = str(owner.get("kind", "")), str(owner.get("name", ""))
+    suffix = f"-{_mapping(metadata.get('labels')).get('pod-template-hash', '')}"
+    if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
+        return f"Deployment/{name.removesuffix(suffix)}"
+    return f"{kind}/{name}" if name else ""
 
 
 def _refusal(spec: Mapping[str, Any]) -> str:
@@ -118,10 +148,14 @@ def _takes_part(metadata: Mapping[str, Any], spec: Mapping[str, Any], plan: Inte
 
 
 def _operations(
-    metadata: Mapping[str, Any], spec: Mapping[str, Any], plans: Sequence[Interest], image: str
+    metadata: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    plans: Sequence[Interest],
+    image: str,
+    users: Mapping[str, RunsAs],
 ) -> Iterable[Json]:
     watch = _watch(spec, plans)
-    container = sidecar.container(spec, image, watch, [(plan.identity, plan.annotation) for plan in plans])
+    container = sidecar.container(spec, image, watch, [(plan.identity, plan.annotation) for plan in plans], users)
     names = {volume.get("name") for volume in _list(spec, "volumes")}
     volumes = sidecar.volumes([(plan.identity, probe_secret_name(plan.name)) for plan in plans])
     if not isinstance(metadata.get("annotations"), Mapping):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from keyturn.api.labels import CHALLENGE_PORT, PROBE_CONTAINER
+from keyturn.core.evidence import RunsAs
 
 _LATCH, _TOKEN, _PLAN = "keyturn-latch", "keyturn-no-token", "keyturn-plan-"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -19,8 +20,10 @@ Json = dict[str, Any]
 Spec = Mapping[str, Any]
 
 
-def container(spec: Spec, image: str, watch: str, generations: Sequence[tuple[str, str]]) -> Json:
-    """The native sidecar. ``generations``: (plan's identity, annotation of its generation)."""
+def container(
+    spec: Spec, image: str, watch: str, generations: Sequence[tuple[str, str]], users: Mapping[str, RunsAs]
+) -> Json:
+    """The native sidecar. ``generations``: (plan's identity, annotation of its generation); ``users``: by container."""
     challenge, readiness = _ports(spec)
     return {
         "name": PROBE_CONTAINER,
@@ -48,7 +51,7 @@ def container(spec: Spec, image: str, watch: str, generations: Sequence[tuple[st
             "failureThreshold": 30,
         },
         "resources": _resources(spec),
-        "securityContext": _security(spec, watch),
+        "securityContext": _security(spec, watch, users),
         "volumeMounts": [
             {"name": _LATCH, "mountPath": "/run/keyturn/latch"},
             # Built-in admission gives every container the service account's token, unless something is mounted there.
@@ -82,15 +85,24 @@ def _ports(spec: Spec) -> tuple[int, int]:
     return challenge, challenge + 1
 
 
-def _security(spec: Spec, watch: str) -> Json:
-    """The app's user and group: another one could not read its environment. Unset, both leave it to their images."""
+def _security(spec: Spec, watch: str, users: Mapping[str, RunsAs]) -> Json:
+    """The app's user and group: another one could not read its environment. Unset, both leave it to their images.
+
+    ``users`` only fills in what the template leaves open, and only if it does not speak of another user.
+    """
     watched = {words[1] for line in watch.splitlines() if (words := line.split())[0] != "plan"}
     # Where nothing is declared, because a variable was overridden, the probe looks at what the app has instead.
     named = [one for one in _containers(spec) if one.get("name") in watched] or _list(spec, "containers")
     apps = [_mapping(one.get("securityContext")) for one in named]
     own, pod = apps[0] if apps else _mapping(None), _mapping(spec.get("securityContext"))
+    remembered = users.get(str(named[0].get("name", ""))) if named else None
     identity = {field: own[field] for field in ("runAsUser", "runAsGroup") if own.get(field) is not None}
     user = identity.get("runAsUser", pod.get("runAsUser"))
+    if remembered is not None and user in (None, remembered.user):
+        group = identity.get("runAsGroup", pod.get("runAsGroup"))
+        identity |= {} if user is not None else {"runAsUser": remembered.user}
+        identity |= {} if group is not None else {"runAsGroup": remembered.group}
+        user = remembered.user
     return {
         **identity,
         "runAsNonRoot": user != 0,

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from keyturn.api.labels import CHALLENGE_PORT, PROBE_CONTAINER, restart_annotation
 from keyturn.core.delivery import deliveries
+from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.kube import paths
 from keyturn.kube.client import KubeClient, Patch
@@ -112,6 +113,7 @@ def pod_of(found: Json, secret: str) -> PodRecord:
         probe_port=_probe_port(spec),
         deliveries=deliveries(spec, secret),
         container_starts=_starts(status),
+        unsaid_users=_unsaid_users(spec, status),
     )
 
 
@@ -127,6 +129,27 @@ def _starts(status: Json) -> dict[str, datetime]:
         for one in listed(status, kind)
         if text(one, "name") != PROBE_CONTAINER and mapping(one, "state", "running")
     }
+
+
+def _unsaid_users(spec: Json, status: Json) -> dict[str, RunsAs | None]:
+    """Containers that leave user or group to their image, and what they got: told by containerd 2 and newer.
+
+    https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#supplementalgroupspolicy
+    """
+    pod = mapping(spec, "securityContext")
+    told = {text(one, "name"): mapping(one, "user", "linux") for kind in _STATUSES for one in listed(status, kind)}
+    return {
+        text(one, "name"): _runs_as(told.get(text(one, "name"), {}))
+        for kind in ("containers", "initContainers")
+        for one in listed(spec, kind)
+        if text(one, "name") != PROBE_CONTAINER
+        and any({**pod, **mapping(one, "securityContext")}.get(field) is None for field in ("runAsUser", "runAsGroup"))
+    }
+
+
+def _runs_as(linux: Json) -> RunsAs | None:
+    user, group = at(linux, "uid"), at(linux, "gid")
+    return RunsAs(user, group) if isinstance(user, int) and isinstance(group, int) else None
 
 
 def _probe_image(status: Json) -> str:

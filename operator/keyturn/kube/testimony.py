@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from keyturn.core.delivery import Delivery, Way, expanded
-from keyturn.core.evidence import Connection, Sight, Testimony
+from keyturn.core.evidence import Connection, RunsAs, Sight, Testimony
 from keyturn.core.model import Kind, Side, Verdict
 from keyturn.core.sealed import Sealed
 from keyturn.ports import PodRecord
@@ -45,19 +45,21 @@ class Recogniser:
         self._pod = pod
         self._expected = expected
         self._telling = telling_keys(expected)
+        self._users: Mapping[str, RunsAs] = {}
 
     def testimony(self, lines: Sequence[Line]) -> Testimony:
         """What the pod's probe told. An answer in words we do not know is no answer."""
         try:
             if lines and lines[0][0] == "no":
                 return Testimony(silent=_REFUSALS.get(lines[0][1], "its probe refuses to answer"))
-            sights = [sight for line in lines if line[0] != "conn" for sight in self._sights(line)]
+            self._users = _certain(lines)
+            sights = [sight for line in lines if line[0] not in {"conn", "user"} for sight in self._sights(line)]
             connections = [
                 Connection(line[1], int(line[2]), line[3], int(line[4])) for line in lines if line[0] == "conn"
             ]
         except (IndexError, ValueError, KeyError):
             return Testimony(silent="its probe speaks another version: restart the pod, so that it is injected anew")
-        return Testimony((*sights, *self._untold(lines)), tuple(connections))
+        return Testimony((*sights, *self._untold(lines)), tuple(connections), self._users)
 
     def _sights(self, line: Line) -> Iterator[Sight]:
         """``val container key way kind mark n`` | ``gap container key way kind code detail n`` | ``none ...``."""
@@ -96,6 +98,11 @@ class Recogniser:
         return Verdict.NONE if code == wire.NO_PROCESS and self._pod.terminating else Verdict.UNKNOWN
 
     def _why(self, container: str, code: str, owner: str) -> str:
+        if code == wire.DENIED and container in self._users and container in self._pod.unsaid_users:
+            return (
+                f"container {container} runs as {self._users[container]}, which its template leaves to the image, so "
+                f"its probe may not look; Keyturn remembers that, and the next pod's probe may. {self._restarted()}"
+            )
         if code == wire.DENIED:
             user, _, group = owner.partition(":")
             return (
@@ -103,6 +110,16 @@ class Recogniser:
                 "set runAsUser and runAsGroup to these in the pod's spec; root, or a process that hides, stays unseen"
             )
         return f"container {container}: {_GAPS.get(code, 'it cannot be seen')}"
+
+    def _restarted(self) -> str:
+        """Who makes the next pod: in Preflight nobody but a person, for nothing is changed before OLD is proved."""
+        consumer = self._pod.consumer
+        if consumer is None:
+            return "Replace this pod: Keyturn restarts nothing that has not proved the credential it holds"
+        words = f"{consumer.kind.lower()}/{consumer.name} -n {consumer.namespace}"
+        return (
+            f"Restart it once, `kubectl rollout restart {words}`: Keyturn does not, before it knows what its pods hold"
+        )
 
     def _untold(self, lines: Sequence[Line]) -> Iterator[Sight]:
         """Declared places without a value or a reason, and a pod in which nothing is declared."""
@@ -117,6 +134,17 @@ class Recogniser:
                 yield Sight(place.container, place.key, Kind.PROCESS, Verdict.UNKNOWN, why)
         if not declared:
             yield Sight("", "", Kind.PROCESS, Verdict.UNKNOWN, _NOWHERE)
+
+
+def _certain(lines: Sequence[Line]) -> dict[str, RunsAs]:
+    """Containers whose processes all run as one user and group, and not as root, whose files hiding processes have."""
+    seen: dict[str, set[RunsAs]] = {}
+    for line in lines:
+        if line[0] == "user":
+            seen.setdefault(line[1], set()).add(RunsAs(int(line[2]), int(line[3])))
+    return {
+        container: one for container, found in seen.items() if len(found) == 1 and (one := next(iter(found))).allowed
+    }
 
 
 def telling_keys(expected: Expected) -> tuple[str, ...]:

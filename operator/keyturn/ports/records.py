@@ -9,6 +9,7 @@ from typing import Any
 
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.delivery import Delivery
+from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem
 from keyturn.core.sealed import Sealed
 
@@ -118,6 +119,8 @@ class PodRecord:
     probe_port: int
     deliveries: tuple[Delivery, ...]
     container_starts: Mapping[str, datetime]  # app containers running now
+    unsaid_users: Mapping[str, RunsAs | None] = field(default_factory=dict[str, RunsAs | None])
+    """Containers whose user or group the spec leaves to the image, and what the kubelet tells (None: nothing)."""
 
 
 @dataclass(frozen=True, slots=True)

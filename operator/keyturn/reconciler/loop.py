@@ -31,7 +31,7 @@ from keyturn.ports import (
     RotationRecord,
     Unavailable,
 )
-from keyturn.reconciler import adopt, plans, record, words
+from keyturn.reconciler import adopt, plans, record, users, words
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Sight
 from keyturn.reconciler.scene import Scene
@@ -124,6 +124,7 @@ class Reconciler:
             return LATER
         scene = Scene(frozen_plan, active, rotation, provider, place)
         sight = await self._observer.look(scene)
+        await self._remember_users(plan, sight)
         now = self._clock.now()
         decision = decide(rotation, sight.seen, now)
         active = await self._save(active, decision, sight, now)
@@ -131,6 +132,15 @@ class Reconciler:
             await self._tell(plan, active, rotation.phase, decision)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
         return self._pace(rotation, decision)
+
+    async def _remember_users(self, plan: PlanRecord, sight: Sight) -> None:
+        """The next pods' probes shall run as their apps do. Written when something was learned, which is seldom."""
+        if not sight.testimonies:
+            return
+        consumers = frozenset(sight.workloads or ())
+        learned = users.remembered(plan.status.users, consumers, sight.pods, sight.testimonies)
+        if learned != plan.status.users:
+            await self._cluster.save_plan(plan, plan.status.model_copy(update={"users": learned}))
 
     def _remembered(self, active: RotationRecord, key: ObjectKey) -> Rotation | None:
         """None: written by a version that knows other phases. Stop safely; whoever wrote it goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import (
@@ -53,6 +53,7 @@ class Sight:
     workloads: Mapping[ConsumerRef, WorkloadRecord] | None = None
     pods: tuple[PodRecord, ...] = ()
     escrow: Escrow | None = None
+    testimonies: Mapping[str, Testimony] = field(default_factory=dict[str, Testimony])
 
 
 class Observer:
@@ -115,7 +116,7 @@ class Observer:
                     *checklist.silent_probes(pods, testimonies),
                 ),
             )
-        return Sight(view, secret, {w.ref: w for w in workloads}, pods, escrow)
+        return Sight(view, secret, {w.ref: w for w in workloads}, pods, escrow, testimonies)
 
     async def _ask_cluster(
         self, scene: Scene

@@ -100,6 +100,85 @@ def test_a_pods_own_user_is_inherited_and_not_repeated() -> None:
     assert "runAsUser" not in context
 
 
+# ---------------------------------------------------------- as whom it runs where only the image says so
+
+
+def knowing(*users: Json) -> Interest:
+    plan = {
+        "metadata": {"namespace": "shop", "name": "orders-db"},
+        "spec": {"secret": {"name": "orders", "keys": {"DATABASE_URL": "b"}}},
+        "status": {"users": list(users)},
+    }
+    return interest_of(plan)
+
+
+def user(consumer: str = "Deployment/orders", container: str = "app", user: object = 101, group: object = 102) -> Json:
+    return {"consumer": consumer, "container": container, "user": user, "group": group}
+
+
+def of_deployment(document: Json) -> Json:
+    owner = {"kind": "ReplicaSet", "name": "orders-5d9f", "controller": True}
+    metadata = {"namespace": "shop", "labels": {"pod-template-hash": "5d9f"}, "ownerReferences": [owner]}
+    return document | {"metadata": metadata}
+
+
+def identity(document: Json, plan: Interest) -> tuple[int | None, int | None]:
+    operations = injection(document, [plan], IMAGE).operations
+    context = operations[-1]["value"]["securityContext"]
+    assert context["runAsNonRoot"] is True
+    return context.get("runAsUser"), context.get("runAsGroup")
+
+
+def test_it_runs_as_the_plan_remembers_where_the_template_does_not_say() -> None:
+    assert identity(of_deployment(pod()), knowing(user())) == (101, 102)
+
+
+def test_a_manifests_workload_is_remembered_by_its_own_name() -> None:
+    deployment = {"kind": "Deployment", "metadata": {"name": "orders"}, "spec": {"template": {"spec": pod()["spec"]}}}
+    changed, _ = injected(deployment, [knowing(user())], IMAGE)
+    context = changed["spec"]["template"]["spec"]["initContainers"][0]["securityContext"]
+    assert (context["runAsUser"], context["runAsGroup"]) == (101, 102)
+
+
+@pytest.mark.parametrize(
+    ("said", "context"),
+    [
+        ({"runAsUser": 7, "runAsGroup": 8}, (7, 8)),
+        ({"runAsUser": 7}, (7, None)),  # of another user than the one that is remembered: its group says nothing
+        ({"runAsUser": 101}, (101, 102)),
+        ({"runAsGroup": 8}, (101, 8)),
+    ],
+)
+@pytest.mark.parametrize("where", ["pod", "container"])
+def test_what_the_template_says_is_never_overruled(said: Json, context: tuple[int, int | None], where: str) -> None:
+    document = of_deployment(pod())
+    (document["spec"] if where == "pod" else document["spec"]["containers"][0])["securityContext"] = said
+    found = identity(document, knowing(user()))
+    inherited = (said.get("runAsUser"), said.get("runAsGroup")) if where == "pod" else (None, None)
+    assert tuple(mine or theirs for mine, theirs in zip(found, inherited, strict=True)) == context
+
+
+@pytest.mark.parametrize(
+    "other", [user("Deployment/else"), user("Pod/orders"), user(container="b"), user("ReplicaSet/orders-5d9f")]
+)
+def test_what_is_remembered_of_others_does_not_count(other: Json) -> None:
+    assert identity(of_deployment(pod()), knowing(other)) == (None, None)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2**31, True, "101", None, 1.5])
+def test_whatever_a_status_holds_a_probe_never_runs_as_root(wrong: object) -> None:
+    assert identity(of_deployment(pod()), knowing(user(user=wrong))) == (None, None)
+    if wrong != 0:  # as a group, many images that say only a user have it
+        assert identity(of_deployment(pod()), knowing(user(group=wrong))) == (None, None)
+
+
+@pytest.mark.parametrize("owners", [None, [], [{"kind": "ReplicaSet", "name": "orders-5d9f"}]])
+def test_a_pod_that_nobody_controls_is_of_no_workload(owners: object) -> None:
+    document = of_deployment(pod())
+    document["metadata"]["ownerReferences"] = owners
+    assert identity(document, knowing(user())) == (None, None)
+
+
 @pytest.mark.parametrize("where", ["pod", "container"])
 def test_a_root_app_gets_a_probe_that_can_start(where: str) -> None:
     document = pod()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from keyturn.core.delivery import Delivery, Way
-from keyturn.core.evidence import Connection, Testimony
-from keyturn.core.model import Kind, Verdict
+from keyturn.core.evidence import Connection, RunsAs, Testimony
+from keyturn.core.model import ConsumerRef, Kind, Verdict
 from keyturn.core.sealed import Sealed
 from keyturn.kube.testimony import Recogniser
 from keyturn.ports import PodRecord
@@ -64,6 +65,34 @@ def test_a_gap_says_why_and_what_to_do() -> None:
     assert "runAsUser" in sight.why
 
 
+DENIED = ["gap", "app", "url", "Env", "P", wire.DENIED, "101:102", "1"]
+
+
+def test_as_whom_a_container_runs_is_told_where_all_its_processes_agree() -> None:
+    same, other = ["user", "app", "101", "102"], ["user", "app", "103", "102"]
+    assert heard([val("new-url"), same]).users == {"app": RunsAs(101, 102)}
+    assert heard([val("new-url"), same, other]).users == {}
+
+
+@pytest.mark.parametrize("owner", [("0", "0"), ("0", "101"), (str(2**31), "5"), ("-5", "5"), ("5", "-1")])
+def test_a_probe_is_never_told_to_run_as_root_or_nonsense(owner: tuple[str, str]) -> None:
+    assert heard([val("new-url"), ["user", "app", *owner]]).users == {}
+
+
+def test_a_container_whose_template_does_not_say_its_user_says_what_happens_next_and_who_does_it() -> None:
+    pod = replace(pod_record(URL), unsaid_users={"app": None}, consumer=ConsumerRef("Deployment", "shop", "orders"))
+    (sight,) = heard([DENIED, ["user", "app", "101", "102"]], pod).sights
+    assert "user 101, group 102" in sight.why
+    assert "the next pod's probe may" in sight.why
+    assert "`kubectl rollout restart deployment/orders -n shop`: Keyturn does not" in sight.why
+
+
+@pytest.mark.parametrize("unsaid", [{}, {"other": None}])
+def test_where_the_template_says_it_the_template_is_to_be_changed(unsaid: dict[str, None]) -> None:
+    (sight,) = heard([DENIED, ["user", "app", "101", "102"]], replace(pod_record(URL), unsaid_users=unsaid)).sights
+    assert "set runAsUser and runAsGroup" in sight.why
+
+
 def test_a_place_that_was_not_told_is_unknown() -> None:
     (sight,) = heard([]).sights
     assert (sight.container, sight.verdict) == ("app", Verdict.UNKNOWN)
@@ -116,6 +145,7 @@ def test_a_refusal_is_silence_with_a_reason(code: str) -> None:
         ["conn", "a", "b", "c", "d"],
         ["gap", "app", "url", "Env", "P"],
         ["none", "app", "url", "Env", "Z", "1"],
+        ["user", "app", "root", "0"],
     ],
 )
 def test_words_of_another_version_are_silence(line: list[str]) -> None:

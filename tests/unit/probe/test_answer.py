@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from keyturn_probe import wire
@@ -11,6 +13,7 @@ from support.pod_inside import KEY, POD, Folder, Tree
 
 URL = Watch("app", "url", wire.ENV, "DATABASE_URL")
 NOW = 1_900_000_000
+ME = ["user", "app", str(os.getuid()), str(os.getgid())]  # whose the made-up processes are
 
 
 class Probe:
@@ -43,7 +46,7 @@ def test_it_tells_what_each_process_holds_in_marks_only_the_operator_recognises(
     assert b"new-secret-value" not in sealed
     header, _, body = sealed.partition(b"\n")
     marked = wire.value_mark(KEY, challenge, "app", "url", b"new-secret-value")
-    assert wire.open_answer(KEY, challenge, header, body) == [["val", "app", "url", "Env", "P", marked, "2"]]
+    assert wire.open_answer(KEY, challenge, header, body) == [["val", "app", "url", "Env", "P", marked, "2"], ME]
 
 
 def test_it_tells_why_it_saw_nothing(tree: Tree, folder: Folder) -> None:
@@ -53,7 +56,18 @@ def test_it_tells_why_it_saw_nothing(tree: Tree, folder: Folder) -> None:
     assert sorted(probe.asked(probe.challenge()) or []) == [
         ["gap", "app", "url", "Env", "P", wire.OVERWRITTEN, "", "1"],
         ["none", "app", "url", "Env", "P", "1"],
+        ME,
     ]
+
+
+def test_it_tells_as_whom_the_watched_containers_run(tree: Tree, folder: Folder) -> None:
+    """Everyone may see that, and the operator remembers it for the next pod."""
+    for pid, user in ((7, 101), (8, 101), (9, 102)):
+        os.chown(tree.add(pid, env={}), user, 200)
+    os.chown(tree.add(10, "side", env={}), 999, 999)
+    probe = Probe(tree, folder, URL)
+    users = [line for line in probe.asked(probe.challenge()) or [] if line[0] == "user"]
+    assert sorted(users) == [["user", "app", "101", "200"], ["user", "app", "102", "200"]]
 
 
 def test_it_lists_the_pods_connections(tree: Tree, folder: Folder) -> None:
