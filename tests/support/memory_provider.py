@@ -32,6 +32,7 @@ class Role:
     plan: str = ""
     tag: str = ""
     declared: bool = True
+    expires: datetime | None = None
 
 
 @dataclass
@@ -96,7 +97,7 @@ class MemoryProvider:
     async def inventory(self) -> tuple[Principal, ...]:
         self._up()
         return tuple(
-            Principal(id_, _state(role), role.plan, role.tag, stranger=not role.declared)
+            Principal(id_, _state(role), role.plan, role.tag, stranger=not role.declared, expires=role.expires)
             for id_, role in sorted(self._backend.roles.items())
         )
 

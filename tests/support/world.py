@@ -43,6 +43,7 @@ class Silence:
 
     def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None: ...
     def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None: ...
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None: ...
 
 
 @dataclass
@@ -250,7 +251,7 @@ class World:
         assert len(enabled) <= 2, f"I5: {enabled}"
         if self.plan_status.adopted_at is not None and self.cluster.the_escrow is not None:
             values = self.cluster.the_escrow.values
-            for id_ in enabled:
+            for id_ in (i for i in enabled if self.backend.roles[i].plan):
                 assert id_ in values, f"I2: {id_} is enabled and not in escrow"
 
 

@@ -71,6 +71,12 @@ PositiveDuration = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema(_DURATION_SCHEMA | ruled(rules.DURATION, rules.POSITIVE)),
 ]
+CheckInterval = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema(_DURATION_SCHEMA | ruled(rules.DURATION, rules.TEN_SECONDS)),
+]
 
 
 def _format_whole_time(value: datetime) -> str:

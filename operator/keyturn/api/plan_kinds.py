@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_serializer
 
 from keyturn.api import rules
-from keyturn.api.base import Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
+from keyturn.api.base import CheckInterval, Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
 from keyturn.api.rules import distinct, keyed, ruled
 from keyturn.core.evidence import LARGEST_ID
 
@@ -191,6 +191,10 @@ class RotationPlanSpec(Model):
         description="Freeze: after a rotation that went back by itself the schedule starts no other one, until a "
         "person asks for one. Continue: the schedule goes on.",
     )
+    check_every: CheckInterval = Field(
+        default=timedelta(minutes=5),
+        description="While no rotation runs: how often Secret and backend are compared with what was left there.",
+    )
     suspend: bool = Field(default=False, description="Start no rotation. One that runs goes on.")
     history_limit: int = Field(default=10, ge=1, le=100, description="Finished Rotations kept.")
 
@@ -202,6 +206,15 @@ class ConsumerUser(Model):
     container: str = Field(max_length=63, description="Name of the container.")
     user: int = Field(ge=1, le=LARGEST_ID, description="Its user: never root.")
     group: int = Field(ge=0, le=LARGEST_ID, description="Its group.")
+
+
+class DriftLine(Model):
+    """One thing that was found other than it was left."""
+
+    where: str = Field(description="Secret, Backend, Login or Inventory.")
+    reason: str = Field(description="CamelCase, for machines.")
+    message: str = Field(description="What it is, who did it where that can be known, and what to do.")
+    since: Time = Field(description="When it was first seen.")
 
 
 class PlanStatus(Model):
@@ -225,6 +238,10 @@ class PlanStatus(Model):
         max_length=MOST_USERS,
         description="As whom containers run whose templates do not say so: the probes of their next pods run so too.",
         json_schema_extra=keyed("consumer", "container"),
+    )
+    drift: list[DriftLine] = Field(
+        default_factory=list[DriftLine],
+        description="What a look at the plan at rest found other than it was left; at most fifty.",
     )
     system_id: str = Field(default="", description="The backend's own identifier, as first seen.")
 

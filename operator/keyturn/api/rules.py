@@ -64,6 +64,10 @@ POSITIVE = Rule(
     "self.matches('[1-9]')",
     "a duration of zero would never leave time to finish; write one like 30s, 10m or 2d",
 )
+TEN_SECONDS = Rule(
+    "self.matches('^([1-9][0-9]+([.][0-9]+)?s|[1-9][0-9]*([.][0-9]+)?(m([^s]|$)|h|d))')",
+    "every look costs the API server and the backend something: write ten seconds or more, like 30s or 5m",
+)
 CLOCK_TIME = Rule(
     "self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')", "write a time of day like 09:30, from 00:00 to 23:59"
 )

@@ -50,6 +50,7 @@ class Principal:
     plan: str = ""  # the plan whose tag it carries, "" if none of ours
     tag: str = ""  # our tag's public part: rotation uid and generation
     stranger: bool = False  # can reach the data, and nobody declared it
+    expires: datetime | None = None  # when it stops working by itself, where the backend tells
     why: str = ""  # of a stranger: how it reaches the data, and how to declare it
 
 

@@ -157,6 +157,10 @@ class Reporter(Protocol):
         """An effect was carried out (``Done``) or not (our error's reason)."""
         ...
 
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None:
+        """What a look at a plan at rest found; none: it is as it was left, or it is gone."""
+        ...
+
 
 class Providers(Protocol):
     """Builds the provider of a plan from its record and the admin Secret."""

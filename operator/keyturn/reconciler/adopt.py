@@ -26,6 +26,7 @@ from keyturn.ports import (
     SecretRecord,
 )
 from keyturn.reconciler import checklist
+from keyturn.reconciler.drift import undrifted
 
 AGAIN = timedelta(seconds=10)  # a blocked plan is looked at this often
 
@@ -95,7 +96,9 @@ class Adopter:
         await self._probes.arm(plan, {}, plan.spec.secret.name)
         status = plan.status.model_copy(update={"current_id": credential.id, "adopted_at": now, "system_id": system})
         words = f"{credential.id} is what the Secret holds, and it works; nothing was changed"
-        status = readiness(status, plan, now, Problem(Reason.ADOPTED, words), ready=True)
+        status = undrifted(
+            readiness(status, plan, now, Problem(Reason.ADOPTED, words), ready=True), plan.generation, now
+        )
         await self._cluster.save_plan(plan, status)
         await self._cluster.announce(plan.key, "RotationPlan", plan.uid, Announcement(Reason.ADOPTED, words))
         return timedelta()

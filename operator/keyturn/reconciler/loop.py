@@ -56,7 +56,7 @@ class Reconciler:
     ) -> None:
         self._cluster, self._clock, self._reporter = cluster, clock, reporter
         self._adopter = adopt.Adopter(cluster, providers, probes, clock)
-        self._desk = plans.Desk(cluster, probes, clock)
+        self._desk = plans.Desk(cluster, probes, clock, reporter)
         self._observer = Observer(cluster, probes, clock)
         self._actor = Actor(cluster, probes, epoch)
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
@@ -111,7 +111,7 @@ class Reconciler:
         if not plan.status.adopted_at:
             return await self._adopter.adopt(plan, provider, place)
         if active is None or not _going_on(active):
-            return await self._desk.next(plan, rotations, active)
+            return await self._desk.next(plan, rotations, active, provider, place)
         return await self._drive(plan, active, provider, place)
 
     async def _drive(self, plan: PlanRecord, active: RotationRecord, provider: Provider, place: Place) -> timedelta:

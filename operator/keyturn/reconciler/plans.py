@@ -10,6 +10,7 @@ from keyturn.api.conditions import ConditionType, Reason, condition, set_conditi
 from keyturn.api.plan_kinds import PlanStatus
 from keyturn.api.rotation_kinds import RotationSpec
 from keyturn.core.model import Phase, Problem
+from keyturn.core.rendering import Place
 from keyturn.core.rotation import FINISHED
 from keyturn.core.schedule import due
 from keyturn.ports import (
@@ -18,12 +19,14 @@ from keyturn.ports import (
     Cluster,
     PlanRecord,
     Probes,
+    Provider,
+    Reporter,
     RotationRecord,
 )
 from keyturn.reconciler import checklist, record
 from keyturn.reconciler.adopt import AGAIN, readiness
+from keyturn.reconciler.drift import Lookout
 
-IDLE = timedelta(minutes=10)  # drift of an idle plan is looked for this often
 LET_GO_AFTER = timedelta(minutes=10)  # a deleted plan's rotation may take this long to go back
 _MOST_NAMES = 1000  # of rotations that ran; older ones are far beyond any history
 
@@ -31,13 +34,19 @@ _MOST_NAMES = 1000  # of rotations that ran; older ones are far beyond any histo
 class Desk:
     """The paperwork around rotations."""
 
-    def __init__(self, cluster: Cluster, probes: Probes, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, probes: Probes, clock: Clock, reporter: Reporter) -> None:
         self._cluster, self._probes, self._clock = cluster, probes, clock
+        self._lookout = Lookout(cluster, clock, reporter)
 
     # ---------------------------------------------------------------------------------- between rotations
 
     async def next(
-        self, plan: PlanRecord, rotations: Sequence[RotationRecord], ended: RotationRecord | None
+        self,
+        plan: PlanRecord,
+        rotations: Sequence[RotationRecord],
+        ended: RotationRecord | None,
+        provider: Provider,
+        place: Place,
     ) -> timedelta | None:
         """Close the books on the one that ended, refuse replays, begin the next one, or wait for the schedule."""
         if plan.status.active_rotation:
@@ -46,6 +55,7 @@ class Desk:
         for replay in (r for r in rotations if not r.status.phase and r.key.name in plan.status.ran):
             await self._refuse(replay)
         await self._forget_oldest(plan, rotations)
+        plan = await self._lookout.look(plan, provider, place)
         if (held := await self._held(plan)) is not None:
             return await self._rest(plan, held, None)
         if waiting := _waiting(plan, rotations):
@@ -142,12 +152,14 @@ class Desk:
         status = _at_rest(status, plan, now, why)
         if status.model_dump() != plan.status.model_dump():
             await self._cluster.save_plan(plan, status)
-        return min(IDLE, max(when - now, timedelta(seconds=1))) if when is not None else IDLE
+        rest = self._lookout.rest(plan)
+        return min(rest, max(when - now, timedelta(seconds=1))) if when is not None else rest
 
     # --------------------------------------------------------------------------------------- letting go
 
     async def release(self, plan: PlanRecord) -> None:
         """Deleted with nothing under way: the Secret holds what the escrow holds, so nobody is locked out."""
+        self._lookout.forget(plan)
         await self._cluster.drop_escrow(plan.uid)
         await self._cluster.hold_plan(plan, hold=False)
 
@@ -159,6 +171,7 @@ class Desk:
         """Release the plan but keep its escrow: an orphan on record, so that no credential is lost."""
         words = "deleted in the middle of a rotation that could not go back in time; its escrow is kept"
         news = Announcement("EscrowKept", words, warning=True)
+        self._lookout.forget(plan)
         await self._cluster.announce(plan.key, "RotationPlan", plan.uid, news)
         await self._cluster.hold_plan(plan, hold=False)
         return AGAIN

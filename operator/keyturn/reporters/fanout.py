@@ -23,6 +23,10 @@ class Fanout:
         """An effect was carried out, or failed."""
         self._tell(lambda reporter: reporter.acted(plan, effect, outcome))
 
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None:
+        """What a look at a plan at rest found."""
+        self._tell(lambda reporter: reporter.drifted(plan, reasons))
+
     def _tell(self, told: Callable[[Reporter], None]) -> None:
         for reporter in self._reporters:
             with suppress(Exception):

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -41,6 +41,11 @@ class LogReporter:
     def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None:
         """An effect was carried out, or failed."""
         self._log.info("effect", plan=str(plan), effect=effect, outcome=outcome)
+
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None:
+        """A plan at rest was looked at: a line only where something was found."""
+        if reasons:
+            self._log.warning("drift", plan=str(plan), reasons=list(reasons))
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:

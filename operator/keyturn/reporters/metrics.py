@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from keyturn.core.model import ObjectKey
@@ -23,6 +25,13 @@ class Metrics:
             ["namespace", "plan", "effect", "outcome"],
             registry=registry,
         )
+        self._drift = Gauge(
+            "keyturn_drift",
+            "1 for each thing that a plan at rest found other than it was left.",
+            ["namespace", "plan", "reason"],
+            registry=registry,
+        )
+        self._drifted: dict[ObjectKey, frozenset[str]] = {}
         self._leading = Gauge("keyturn_leading", "1 where this replica holds the lease.", registry=registry)
         self._leading.set(0)
 
@@ -35,6 +44,18 @@ class Metrics:
         """An effect was carried out, or failed."""
         self._effects.labels(plan.namespace, plan.name, effect, outcome).inc()
 
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None:
+        """What a look at a plan at rest found; what is over has no series any more."""
+        for over in self._drifted.pop(plan, frozenset()) - set(reasons):
+            self._drift.remove(plan.namespace, plan.name, over)
+        if reasons:
+            self._drifted[plan] = frozenset(reasons)
+        for reason in reasons:
+            self._drift.labels(plan.namespace, plan.name, reason).set(1)
+
     def leading(self, epoch: int) -> None:
-        """The lease was won, or lost (0)."""
+        """The lease was won, or lost (0): then another replica tells of drift."""
+        if not epoch:
+            self._drift.clear()
+            self._drifted.clear()
         self._leading.set(int(epoch > 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from keyturn.core.model import ObjectKey
@@ -16,6 +18,9 @@ class Broken:
         raise RuntimeError("no disk")
 
     def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None:  # noqa: ARG002 - the port's
+        raise RuntimeError("no disk")
+
+    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None:  # noqa: ARG002 - the port's
         raise RuntimeError("no disk")
 
 

@@ -66,7 +66,7 @@ def _principal(name: str, role: Role | None) -> Principal:
         return Principal(name, Existence.ABSENT)
     tag = role.tag
     public = f"{tag.rotation}/{tag.generation}" if tag else ""
-    return Principal(name, role.existence, plan=tag.plan if tag else "", tag=public)
+    return Principal(name, role.existence, plan=tag.plan if tag else "", tag=public, expires=role.expires_at)
 
 
 async def free_slot(connection: Connection, settings: Settings, current_id: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from psycopg.rows import class_row
@@ -19,6 +20,8 @@ _ROLES: Final = """
     SELECT oid::bigint AS oid, rolname::text AS name, rolcanlogin AS can_login, rolsuper AS superuser,
            rolcreaterole AS createrole, rolreplication AS replication, rolbypassrls AS bypassrls,
            rolinherit AS inherits, rolconnlimit AS connection_limit, rolvaliduntil::text AS valid_until,
+           CASE WHEN rolvaliduntil BETWEEN '1970-01-01' AND '3000-01-01' THEN rolvaliduntil AT TIME ZONE 'UTC' END
+               AS valid_until_utc,
            shobj_description(oid, 'pg_authid') AS comment
     FROM pg_roles WHERE rolname = ANY(%s)
 """  # valid_until as text: the driver cannot read 'infinity'
@@ -38,6 +41,7 @@ class Role:
     inherits: bool
     connection_limit: int
     valid_until: str | None
+    valid_until_utc: datetime | None
     comment: str | None
 
     @property
@@ -67,6 +71,11 @@ class Role:
     def expires(self) -> bool:
         """Does its password stop working by itself?"""
         return self.valid_until not in {None, "infinity"}
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When its password stops working; None: never, or not in our time."""
+        return self.valid_until_utc.replace(tzinfo=UTC) if self.valid_until_utc else None
 
 
 async def read_roles(connection: Connection, names: Sequence[str]) -> Mapping[str, Role]:
