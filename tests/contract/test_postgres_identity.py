@@ -143,7 +143,8 @@ async def test_a_server_that_asks_for_the_password_gets_nothing_even_when_insecu
         with pytest.raises(Misconfigured) as refused:
             await provider.inventory()
         assert await provider.same_system(CURRENT) is Sameness.UNKNOWN
-        problems = await fifteen.but(insecure=True, admin=(("ca.crt", ""),), endpoints=ends).open().preflight(CURRENT)
+        asked = fifteen.but(insecure=True, admin=(("ca.crt", ""),), endpoints=ends).open()
+        problems = (await asked.preflight(CURRENT)).problems
     assert refused.value.reason == "NotScram"
     assert "NotScram" in {problem.reason for problem in problems}
     said = b"".join(heard)

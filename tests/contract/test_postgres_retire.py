@@ -118,7 +118,7 @@ async def test_a_single_role_is_adopted_as_the_owner_and_loses_its_login_in_the_
     old = Credential(OWNER, CURRENT.value)
     provider = setting.open()
     assert await provider.test(old) is Trial.WORKS
-    assert await provider.preflight(old) == ()
+    assert (await provider.preflight(old)).problems == ()
     new = Credential(await provider.next_id(OWNER), provider.mint())
     await provider.ensure(op(), new, OWNER)
     assert await provider.test(new) is Trial.WORKS
@@ -130,7 +130,7 @@ async def test_a_single_role_is_adopted_as_the_owner_and_loses_its_login_in_the_
     assert states[SLOT_A] is Existence.ACTIVE
     with session(setting, new) as connection:
         connection.execute("ALTER TABLE orders.line ADD more text")
-    assert await provider.preflight(new) == ()
+    assert (await provider.preflight(new)).problems == ()
     assert await provider.next_id(SLOT_A) == SLOT_B
 
 

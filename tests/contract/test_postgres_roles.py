@@ -53,7 +53,7 @@ async def test_a_session_that_gives_its_role_away_keeps_access_and_loses_ownersh
         assert connection.execute("SELECT count(*) FROM orders.line").fetchone() == (1,)
         connection.execute("INSERT INTO orders.line VALUES (2, 'written without the role')")
         connection.execute("CREATE TABLE orders.stray (id int)")
-    assert "SlotOwnsObjects" in {problem.reason for problem in await setting.open().preflight(CURRENT)}
+    assert "SlotOwnsObjects" in {problem.reason for problem in (await setting.open().preflight(CURRENT)).problems}
 
 
 async def test_the_owners_settings_reach_the_next_slot_lists_and_databases_included(setting: Setting):
@@ -129,7 +129,7 @@ async def test_a_trial_leaves_nothing_behind(setting: Setting):
 
 async def test_an_expiry_of_infinity_is_no_expiry_and_can_be_read(setting: Setting):
     setting.server.sql("ALTER ROLE orders_a VALID UNTIL 'infinity'")
-    assert await setting.open().preflight(CURRENT) == ()
+    assert (await setting.open().preflight(CURRENT)).problems == ()
 
 
 # ------------------------------------------------------------------------------------------------------- tag and epoch

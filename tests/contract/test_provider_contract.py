@@ -33,7 +33,7 @@ async def test_the_declared_system_is_recognised_and_the_current_credential_work
 
 
 async def test_a_healthy_backend_has_no_problems(rig: Rig):
-    assert await rig.provider.preflight(rig.current) == ()
+    assert (await rig.provider.preflight(rig.current)).problems == ()
 
 
 async def test_minted_values_differ_and_are_long_enough(rig: Rig):

@@ -11,6 +11,7 @@ from keyturn.core.model import Existence, Idle, Op, Problem, Reach, Sameness, Tr
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Capabilities,
+    Checklist,
     Credential,
     Denied,
     Misconfigured,
@@ -46,6 +47,8 @@ class MemoryBackend:
     refused: list[tuple[str, str]] = field(default_factory=list)
     attempts: list[Session] = field(default_factory=list)
     blind: bool = False
+    shut_out: set[str] = field(default_factory=set)  # addresses that the server's rules would not let NEW in from
+    unchecked: tuple[Problem, ...] = ()
     now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(40000))
 
@@ -101,10 +104,12 @@ class MemoryProvider:
             for id_, role in sorted(self._backend.roles.items())
         )
 
-    async def preflight(self, current: Credential | None) -> tuple[Problem, ...]:
+    async def preflight(self, current: Credential | None, clients: Sequence[str] = ()) -> Checklist:
         self._up()
         del current
-        return ()
+        shut_out = [address for address in clients if address in self._backend.shut_out]
+        problems = tuple(Problem("HbaRefusesSlot", f"the next slot is not let in from {a}") for a in shut_out)
+        return Checklist(problems, self._backend.unchecked)
 
     async def next_id(self, current_id: str) -> str:
         self._up()

@@ -177,9 +177,17 @@ class PostgresServer:
             raise RuntimeError(f"{path.name} failed:\n{done.stdout}{done.stderr}")
 
     def hba(self, *lines: str) -> None:
-        """Replace pg_hba.conf and reload."""
+        """Replace pg_hba.conf and reload; it is in force when this returns."""
+        with self.connect() as connection:
+            since = connection.execute("SELECT pg_conf_load_time()").fetchone()
+            self.write_hba(*lines)
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute("SELECT pg_conf_load_time() > %s", since).fetchone() != (True,):
+                pass  # each round asks anew; the signal reaches this session last
+
+    def write_hba(self, *lines: str) -> None:
+        """Replace pg_hba.conf; the server goes by the former one."""
         self._write(self.data / "pg_hba.conf", "\n".join(lines) + "\n")
-        self.sql("SELECT pg_reload_conf()")
 
     def log_text(self) -> str:
         """Everything the server logged so far."""

@@ -10,7 +10,7 @@ import pytest
 
 from keyturn.api.conditions import condition
 from keyturn.core.delivery import Delivery, Way
-from keyturn.core.model import ConsumerRef, ObjectKey
+from keyturn.core.model import ConsumerRef, ObjectKey, Problem
 from keyturn.core.sealed import Sealed
 from support.memory_cluster import Pod, spec
 from support.world import OLD_URL, START, World
@@ -201,6 +201,11 @@ def _statefulset(world: World) -> None:
     world.cluster.bystanders.append(Pod("postgres-0", ref, None, "10.1.0.99", OLD_URL))
 
 
+def _shut_out(world: World) -> None:
+    pod = next(iter(world.cluster.workloads[API].pods))
+    world.backend.shut_out.add(pod.address)
+
+
 ROTATION_REASONS: dict[str, Callable[[World], None]] = {
     "NoConsumer": _no_consumer,
     "ConsumerMissing": _listed_missing,
@@ -212,6 +217,7 @@ ROTATION_REASONS: dict[str, Callable[[World], None]] = {
     "ProbeSilent": _silent,
     "UnknownSession": _stranger,
     "ConsumerNotSupported": _statefulset,
+    "HbaRefusesSlot": _shut_out,
 }
 
 
@@ -224,6 +230,21 @@ def test_a_rotation_that_would_not_be_safe_waits_in_preflight_and_changes_nothin
     assert len(words) > 20
     assert not BACKEND_WRITES & set(world.board.writes)
     assert world.cluster.secret_data["url"] == OLD_URL
+
+
+def test_what_nobody_could_be_asked_in_preflight_stays_in_the_record() -> None:
+    world = World()
+    world.backend.unchecked = (Problem("PoolersNotAsked", "look at the poolers yourself"),)
+    world.ask_for_rotation()
+    world.run(400)
+    assert world.phase == "Complete"
+    status = world.cluster.the_rotations["orders-1"].status
+    assert [(note.reason, note.message) for note in status.unchecked] == [
+        ("PoolersNotAsked", "look at the poolers yourself")
+    ]
+    ready = condition(status.conditions, "Ready")
+    assert ready is not None
+    assert "PoolersNotAsked" in ready.message
 
 
 def test_mending_the_plan_lets_a_rotation_that_waits_in_preflight_go_on() -> None:

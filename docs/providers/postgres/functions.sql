@@ -184,7 +184,7 @@ END $$;
 -- ------------------------------------------------------------------------------------------------- what the rotator may call
 
 CREATE OR REPLACE FUNCTION keyturn.version() RETURNS integer
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT 1 $$;
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT 2 $$;
 
 CREATE OR REPLACE FUNCTION keyturn.listed() RETURNS TABLE (role name, owner name)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -288,17 +288,43 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     AND (r.oid IS NULL OR r.rolname IN (SELECT m.role FROM keyturn.managed m))
 $$;
 
--- Lines of pg_hba.conf that admit some listed role by name.
-CREATE OR REPLACE FUNCTION keyturn.admissions() RETURNS TABLE (line integer, users text[], error text)
+-- The rules of pg_hba.conf that may be about a listed role. The server's list of them has lost the quotes that make a keyword
+-- a name, so "quoted" says whether the line may hold some; options may hold secrets, so only clientcert is told.
+DROP FUNCTION IF EXISTS keyturn.admissions();
+CREATE OR REPLACE FUNCTION keyturn.rules()
+RETURNS TABLE (line integer, kind text, databases text[], users text[], address text, mask text, method text,
+               certificate text, quoted boolean, file text, broken boolean, in_force boolean)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT line_number, user_name, pg_hba_file_rules.error FROM pg_hba_file_rules
-  WHERE user_name && (SELECT array_agg(m.role::text) FROM keyturn.managed m)
+  WITH rules AS (
+    SELECT r.*, coalesce(to_jsonb(r) ->> 'file_name', current_setting('hba_file')) AS path,
+           (to_jsonb(r) ->> 'rule_number')::integer AS place
+    FROM pg_hba_file_rules r
+  ), texts AS (
+    SELECT p.path, n, regexp_replace(t, '#.*$', '') AS text
+    FROM (SELECT DISTINCT path FROM rules) p,
+         unnest(string_to_array(encode(pg_read_binary_file(p.path), 'escape'), E'\n')) WITH ORDINALITY u(t, n)
+  ), bounded AS (
+    SELECT r.*, lead(r.line_number) OVER (PARTITION BY r.path ORDER BY r.line_number) AS next_line FROM rules r
+  )
+  SELECT b.line_number, coalesce(b.type, ''), coalesce(b.database, '{}'), coalesce(b.user_name, '{}'), coalesce(b.address, ''),
+         coalesce(b.netmask, ''), coalesce(b.auth_method, ''),
+         coalesce((SELECT split_part(o, '=', 2) FROM unnest(b.options) o WHERE o LIKE 'clientcert=%'), ''),
+         EXISTS (SELECT 1 FROM texts t WHERE t.path = b.path AND t.n >= b.line_number AND t.text ~ '["@]'
+                   AND (b.next_line IS NULL OR t.n < b.next_line)),
+         CASE WHEN b.path = current_setting('hba_file') THEN '' ELSE regexp_replace(b.path, '^.*/', '') END,
+         b.error IS NOT NULL,
+         (pg_stat_file(current_setting('hba_file'))).modification <= pg_conf_load_time()
+  FROM bounded b
+  WHERE b.error IS NOT NULL OR (b.type <> 'local' AND EXISTS (
+    SELECT 1 FROM unnest(b.user_name) u
+    WHERE u = 'all' OR u LIKE '+%' OR u LIKE '/%' OR u IN (SELECT m.role::text FROM keyturn.managed m)))
+  ORDER BY b.place NULLS LAST, b.line_number
 $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM :"rotator";
 GRANT EXECUTE ON FUNCTION
   keyturn.version(), keyturn.listed(), keyturn.ensure(name, name, text, text), keyturn.enable(name, text, text),
-  keyturn.disable(name, text), keyturn.retire(name, text), keyturn.terminate(name), keyturn.sessions(), keyturn.admissions()
+  keyturn.disable(name, text), keyturn.retire(name, text), keyturn.terminate(name), keyturn.sessions(), keyturn.rules()
 TO :"rotator";
 COMMIT;

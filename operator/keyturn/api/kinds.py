@@ -41,6 +41,7 @@ from keyturn.api.rotation_kinds import (
     RotationSpec,
     RotationStatus,
     SessionLine,
+    Unchecked,
 )
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Schedule",
     "SecretTarget",
     "SessionLine",
+    "Unchecked",
     "Verify",
     "Window",
 ]

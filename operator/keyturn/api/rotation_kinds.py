@@ -104,6 +104,13 @@ class PhaseEntry(Model):
     message: str = Field(default="", description="Why, in words.")
 
 
+class Unchecked(Model):
+    """Something that Preflight could not ask the backend."""
+
+    reason: str = Field(description="CamelCase, for machines.")
+    message: str = Field(description="What nobody looked at, and how to look yourself.")
+
+
 class RotationStatus(Model):
     """The audit record and the operator's only memory. Written by the operator alone."""
 
@@ -140,5 +147,8 @@ class RotationStatus(Model):
     )
     old_sessions: list[SessionLine] = Field(
         default_factory=list[SessionLine], description="Open sessions under the old credential; at most fifty."
+    )
+    unchecked: list[Unchecked] = Field(
+        default_factory=list[Unchecked], description="What Preflight could not ask the backend: look yourself."
     )
     history: list[PhaseEntry] = Field(default_factory=list[PhaseEntry], description="Every phase that was entered.")

@@ -285,6 +285,7 @@ class Observation:
     pods_asked: bool = False  # an empty list of pods means something only if they were asked for
     connected: tuple[str, ...] = ()  # consumers seen connected just now
     problems: tuple[Problem, ...] = ()  # Preflight's checklist: what blocks
+    unchecked: tuple[Problem, ...] = ()  # what the backend could not be asked in Preflight, and how to look oneself
     escrowed: bool = False  # both values, or the intent, are safe in escrow
     approvals: int = 0
     abort: bool = False

@@ -5,7 +5,7 @@ anything.
 """
 
 from keyturn.core.evidence import Connection, Session, Sight, Testimony
-from keyturn.ports.backend import Capabilities, Credential, Endpoint, Principal, Provider, Usage
+from keyturn.ports.backend import Capabilities, Checklist, Credential, Endpoint, Principal, Provider, Usage
 from keyturn.ports.errors import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.ports.records import (
     Announcement,
@@ -22,6 +22,7 @@ from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
 __all__ = [
     "Announcement",
     "Capabilities",
+    "Checklist",
     "Clock",
     "Cluster",
     "Conflict",

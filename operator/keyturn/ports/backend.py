@@ -63,6 +63,14 @@ class Usage:
     blind: str = ""  # why UNKNOWN, in words
 
 
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """What Preflight found at the backend, each with the way out."""
+
+    problems: tuple[Problem, ...] = ()  # each blocks
+    unchecked: tuple[Problem, ...] = ()  # what nobody could be asked about, and how to look oneself
+
+
 class Provider(Protocol):
     """One backend, for one plan. Every mutation is preceded by ``identify`` and followed by a read-back.
 
@@ -88,8 +96,8 @@ class Provider(Protocol):
         """All principals that matter to this plan: slots, owner, and strangers."""
         ...
 
-    async def preflight(self, current: Credential | None) -> tuple[Problem, ...]:
-        """The backend's own checklist, without changing anything. Empty: nothing blocks."""
+    async def preflight(self, current: Credential | None, clients: Sequence[str] = ()) -> Checklist:
+        """The backend's own checklist, without changing anything. ``clients``: addresses consumers log in from."""
         ...
 
     async def next_id(self, current_id: str) -> str:

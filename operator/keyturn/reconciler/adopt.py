@@ -134,7 +134,7 @@ class Adopter:
             raise Misconfigured(
                 "CurrentCredentialDoesNotWork", f"a login with the Secret's credential ({credential.id}): {trial}"
             )
-        if blocked := await provider.preflight(credential):
+        if blocked := (await provider.preflight(credential)).problems:
             raise Misconfigured(blocked[0].reason, blocked[0].message)
         return credential
 

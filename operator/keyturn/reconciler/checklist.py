@@ -16,6 +16,7 @@ from keyturn.core.evidence import Testimony
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem, SessionSeen
 from keyturn.core.schedule import InvalidSchedule, Schedule, Window, check
 from keyturn.ports import (
+    Checklist,
     Cluster,
     Credential,
     Escrow,
@@ -56,17 +57,21 @@ async def problems(
     secret: SecretRecord | None,
     workloads: Sequence[WorkloadRecord],
     inventory: Sequence[Principal],
-) -> tuple[Problem, ...]:
+    pods: Sequence[PodRecord],
+) -> Checklist:
     """All of it, the backend's own list included."""
-    spec, old = scene.plan.spec, scene.rotation.old_id
-    return (
+    spec, old, known = scene.plan.spec, scene.rotation.old_id, {w.ref for w in workloads}
+    clients = sorted({p.address for p in pods if p.address and p.consumer in known and not _over(p)})
+    backend = await scene.provider.preflight(Credential(old, escrow.values[old]), clients)
+    found = (
         *plan_problems(spec, scene.provider),
         *secret_problems(spec, secret),
         *await shared(cluster, scene.plan),
         *consumer_problems(spec, workloads, scene.plan.key.namespace),
         *strangers(inventory),
-        *await scene.provider.preflight(Credential(old, escrow.values[old])),
+        *backend.problems,
     )
+    return Checklist(found, backend.unchecked)
 
 
 def plan_problems(spec: RotationPlanSpec, provider: Provider) -> list[Problem]:

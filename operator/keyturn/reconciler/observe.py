@@ -106,11 +106,13 @@ class Observer:
             window_open=open_now(checklist.windows(plan.spec), plan.spec.schedule.time_zone, self._clock.now()),
         )
         if rotation.phase is Phase.PREFLIGHT:
+            asked = await checklist.problems(self._cluster, scene, escrow, secret, workloads, inventory, pods)
             view = replace(
                 view,
+                unchecked=asked.unchecked,
                 problems=(
                     *no_slot,
-                    *await checklist.problems(self._cluster, scene, escrow, secret, workloads, inventory),
+                    *asked.problems,
                     *checklist.unsupported(pods, workloads),
                     *checklist.strangers_connected(view.old_sessions),
                     *checklist.silent_probes(pods, testimonies),

@@ -17,6 +17,7 @@ from keyturn.api.rotation_kinds import (
     RollStart,
     RotationStatus,
     SessionLine,
+    Unchecked,
 )
 from keyturn.core import gates
 from keyturn.core.model import (
@@ -138,6 +139,8 @@ def store(
         "blockers": blockers[:MOST_LINES],
         "history": _history(before, decision, now),
     }
+    if seen is not None and before.phase == Phase.PREFLIGHT:
+        changes["unchecked"] = [Unchecked(reason=p.reason, message=p.message) for p in seen.unchecked]
     if pods or rotation.phase not in FINISHED:
         changes["pods"] = PodCount(total=len(pods), proven=len(proven))
         changes["proven"] = f"{len(proven)}/{len(pods)}" if pods else ""
@@ -157,6 +160,8 @@ def conditions(status: RotationStatus, decision: Decision, seen: Observation | N
     finished, complete = rotation.phase in FINISHED, rotation.phase is Phase.COMPLETE
     stuck = rotation.paused is not None or (isinstance(decision.answer, gates.Fail) and not finished)
     reason, message = _headline(decision)
+    if complete and status.unchecked:
+        message += f". Not looked at: {', '.join(note.reason for note in status.unchecked)}"
     states: list[tuple[ConditionType, bool | None, str, str]] = [
         (ConditionType.READY, complete, reason, message),
         (ConditionType.RECONCILING, not finished and not stuck, reason, message),

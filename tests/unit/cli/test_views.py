@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import RenderableType
 
-from keyturn.api.kinds import Blocker, SessionLine
+from keyturn.api.kinds import Blocker, SessionLine, Unchecked
 from keyturn.cli.views.plain import NARROW, plain
 from keyturn.cli.views.plans import plan_list, plan_page
 from keyturn.cli.views.reasons import plan_reasons, rotation_reasons
@@ -118,6 +118,9 @@ BLOCKED = [
     condition("Ready", "False", "HostNotAllowed", "endpoint db2 is not a host of the admin Secret; remove it"),
     condition("Stalled", "True", "HostNotAllowed", "endpoint db2 is not a host of the admin Secret; remove it"),
 ]
+UNCHECKED = [
+    Unchecked(reason="PoolersNotAsked", message="A pooler has its own list of users: it must admit both slots.")
+]
 NEXT = NOW + timedelta(days=1, hours=3)
 
 VIEWS = {
@@ -132,6 +135,7 @@ VIEWS = {
     "status-everywhere": lambda: plan_list([plan(conditions=READY)], NOW, everywhere=True),
     "status-none": lambda: plan_list([], NOW),
     "status-plan": lambda: plan_page(plan(conditions=READY, next_rotation_time=NEXT), [verifying(), complete()], NOW),
+    "status-plan-unchecked": lambda: plan_page(plan(conditions=READY), [verifying(unchecked=UNCHECKED)], NOW),
     "why-verify": lambda: rotation_reasons(verifying(), NOW),
     "why-soak": lambda: rotation_reasons(soaking(), NOW),
     "why-paused": lambda: rotation_reasons(paused(), NOW),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from keyturn.api.base import Condition
 from keyturn.api.conditions import ConditionType, condition
-from keyturn.cli.views.plain import columns
+from keyturn.cli.views.plain import bullet, columns
 from keyturn.cli.views.spans import ago, ahead
 from keyturn.cli.views.standing import finished, phase_of, swap
 from keyturn.ports import PlanRecord, RotationRecord
@@ -68,6 +68,9 @@ def plan_page(plan: PlanRecord, rotations: Sequence[RotationRecord], now: dateti
     parts: list[RenderableType] = [Text(f"{plan.key.name} in namespace {plan.key.namespace}", style="bold"), facts]
     if rotations:
         parts += [Text(), rotation_list(rotations[:_SHOWN], now)]
+    if rotations and (unchecked := rotations[0].status.unchecked):
+        parts += [Text(), Text(f"Not looked at in Preflight of {rotations[0].key.name}: look yourself")]
+        parts += [bullet(f"{note.message} ({note.reason})") for note in unchecked]
     running = next((record for record in rotations if not finished(record.status)), None)
     if running is not None:
         parts += [Text(), Text(f"Who is waited for: kubectl keyturn why {running.key.name}")]

@@ -188,30 +188,13 @@ def _words(rows: Iterable[tuple[object, ...]]) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-async def _admission(connection: Connection, findings: Findings) -> None:
+async def _poolers(_: Connection, findings: Findings) -> None:
     findings.note(
         "PoolersNotAsked",
         "A pooler between consumers and server has its own list of users (auth_file, auth_query), reset query and "
         "lifetime of "
         "server connections: it must admit both slots.",
     )
-    if not findings.settings.functions:
-        findings.note(
-            "HbaNotAsked", "pg_hba.conf is shown to superusers only: lines that name one slot must name both."
-        )
-        return
-    if not findings.callable:
-        return
-    roles, slots = set(findings.settings.roles), set(findings.settings.slots)
-    for line, users, _ in await ask(connection, "SELECT line, users, error FROM keyturn.admissions()"):
-        named = roles & set(users)
-        if named and not slots <= set(users) and "all" not in users and f"+{findings.settings.owner}" not in users:
-            findings.block(
-                "HbaNamesOneRole",
-                f"Line {line} of pg_hba.conf admits {listed(sorted(named))} by name, and not every slot: name both "
-                "slots, or "
-                f"+{findings.settings.owner}.",
-            )
 
 
-OBJECT_CHECKS = (_dependencies, _attachments, _jobs, _code, _admission)
+OBJECT_CHECKS = (_dependencies, _attachments, _jobs, _code, _poolers)

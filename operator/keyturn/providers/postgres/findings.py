@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keyturn.core.model import Problem
+from keyturn.ports import Checklist
 from keyturn.providers.postgres.connections import Connection
 from keyturn.providers.postgres.settings import Settings
 
@@ -15,21 +16,17 @@ _SHOWN = 5
 class Findings:
     """Problems that block, and notes on what could not be asked."""
 
-    def __init__(self, settings: Settings, current: str) -> None:
+    def __init__(self, settings: Settings, current: str, clients: Sequence[str] = ()) -> None:
         self.settings = settings
         self.current = current  # role name; "" when nobody knows it yet
+        self.clients = tuple(dict.fromkeys(clients))  # addresses of the consumers' pods
         self._problems: list[Problem] = []
         self._not_asked: list[Problem] = []
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What blocks, in the order it was found."""
-        return tuple(self._problems)
-
-    @property
-    def not_asked(self) -> tuple[Problem, ...]:
-        """What nobody could be asked about, and how to look oneself."""
-        return tuple(self._not_asked)
+    def checklist(self) -> Checklist:
+        """In the words of the port, in the order it was found."""
+        return Checklist(tuple(self._problems), tuple(self._not_asked))
 
     @property
     def callable(self) -> bool:

@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-from keyturn.core.model import Op, Problem, Reach, Sameness, Trial
+from keyturn.core.model import Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
 from keyturn.ports import (
     Capabilities,
+    Checklist,
     Conflict,
     Credential,
     Denied,
@@ -63,7 +64,6 @@ class PostgresProvider:
         self._connector = Connector(settings, own)
         self._identity = Identity(settings.system)
         self._changes: Changes = InstalledFunctions() if settings.functions else CreateRole(settings.owner)
-        self.not_asked: tuple[Problem, ...] = ()  # what the last preflight could not ask, with how to look oneself
 
     # --------------------------------------------------------------------------------------------- looking
 
@@ -91,14 +91,13 @@ class PostgresProvider:
         async with self._connector.admin() as admin:
             return await inventory(admin, self._settings)
 
-    async def preflight(self, current: Credential | None) -> tuple[Problem, ...]:
-        """The whole checklist; ``not_asked`` has the rest."""
+    async def preflight(self, current: Credential | None, clients: Sequence[str] = ()) -> Checklist:
+        """The whole checklist."""
         async with self._connector.admin() as admin:
             await self._identity.require(admin)
-            findings = await go_through(admin, self._settings, current)
+            findings = await go_through(admin, self._settings, current, clients)
         await try_endpoints(self._connector, findings, current)
-        self.not_asked = findings.not_asked
-        return findings.problems
+        return findings.checklist
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
