@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -78,6 +78,8 @@ class MemoryCluster:
         self.admin_exists = True
         self.provider_allows: dict[str, list[str]] = {"owners": ["orders"], "slots": ["orders_*"]}
         self.admits_namespace = True
+        self.followed: dict[ObjectKey, tuple[str, ...]] = {}
+        self.heard = False
         self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------------------------------ our kinds
@@ -263,6 +265,14 @@ class MemoryCluster:
     def _unsaid_users(self, pod: Pod) -> dict[str, RunsAs | None]:
         found = self.workloads.get(pod.consumer)
         return {} if found is None or found.unsaid_user is None else {"app": found.unsaid_user}
+
+    def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
+        """Plans of the simulated world are polled, unless a test says that changes are heard."""
+        self.followed[plan] = (secret, *sorted(ref.name for ref in consumers))
+        return self.heard
+
+    def unfollow(self, plan: ObjectKey) -> None:
+        self.followed.pop(plan, None)
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         del plan

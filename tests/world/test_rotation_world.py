@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from keyturn.core.effects import DeleteCredential
 from keyturn.core.evidence import RunsAs
-from keyturn.core.model import ConsumerRef, Observation, Phase, Policy, Rotation
+from keyturn.core.model import ConsumerRef, ObjectKey, Observation, Phase, Policy, Rotation
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
+from keyturn.reconciler.loop import ROLLING
 from support.faults import Strike, Switchboard
 from support.memory_provider import Role
 from support.world import FAULTS, OLD_URL, PLAN, START, World
@@ -74,6 +77,40 @@ def test_a_reloading_consumer_is_not_restarted_and_the_other_is_restarted_once()
     world.run(ENOUGH)
     assert world.board.writes.count("restart-api") == 1
     assert world.board.writes.count("restart-worker") == 0
+
+
+def test_consumers_are_followed_while_a_rotation_is_under_way_and_not_before_or_after() -> None:
+    world = World()
+    world.run(3)
+    assert world.cluster.followed == {}
+    world.ask_for_rotation()
+    world.run(12)
+    assert world.phase not in FINISHED
+    assert world.cluster.followed == {PLAN: ("orders-db", "api", "worker")}
+    world.run(ENOUGH)
+    rotated(world)
+    assert world.cluster.followed == {}
+
+
+def test_while_changes_of_pods_are_heard_a_roll_is_looked_at_less_often_and_ends_the_same() -> None:
+    looks: dict[bool, int] = {}
+    for heard in (False, True):
+        world = World()
+        world.cluster.heard = heard
+        world.ask_for_rotation()
+        waits: list[timedelta | None] = []
+        reconcile = world.operator.reconcile
+
+        async def noted(key: ObjectKey, reconcile: Any = reconcile, waits: Any = waits) -> timedelta | None:
+            waits.append(await reconcile(key))
+            return waits[-1]
+
+        world.operator.reconcile = noted  # type: ignore[method-assign]
+        world.run(ENOUGH)
+        rotated(world)
+        looks[heard] = waits.count(ROLLING)
+    assert looks[False] == 0
+    assert looks[True] > 0
 
 
 def test_new_pods_that_crash_are_rolled_back_and_the_old_role_was_never_disabled() -> None:

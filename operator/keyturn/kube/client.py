@@ -6,8 +6,10 @@ What an answer means, and the errors it becomes, is ``kube.answers``.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -143,27 +145,36 @@ class KubeClient:
             if not token:
                 return found
 
+    async def latest(self, path: str) -> str:
+        """The resourceVersion of a collection now, from etcd: where a watch can begin without listing everything."""
+        page = object_read(path, await self._send("GET", path, {"limit": "1"}, accept=_METADATA_LIST))
+        return text(page or {}, "metadata", "resourceVersion")
+
+    @asynccontextmanager
     async def watch(
-        self, path: str, resource_version: str, *, seconds: int, **query: str
-    ) -> AsyncGenerator[Json, None]:
-        """Events of a collection after ``resource_version``, for ``seconds`` at most. Raises Unavailable if cut off."""
+        self, path: str, *, since: str, seconds: int, silence: float
+    ) -> AsyncGenerator[AsyncGenerator[Json, None], None]:
+        """Events of a collection after ``since``, for ``seconds`` at most; entered when the API server tells them.
+
+        Bookmarks are among them, about one a minute. Raises Unavailable when cut off, or nothing came for ``silence``
+        seconds; Denied if it may not be watched.
+        """
         asked = {
-            **query,
             "watch": "1",
-            "resourceVersion": resource_version,
+            "resourceVersion": since,
             "timeoutSeconds": str(seconds),
             "allowWatchBookmarks": "true",
         }
-        limit = aiohttp.ClientTimeout(total=seconds + self._seconds, sock_connect=_CONNECT_SECONDS)
+        limit = aiohttp.ClientTimeout(total=seconds + silence, sock_connect=_CONNECT_SECONDS, sock_read=silence)
         try:
-            response = await self._request("GET", path, asked, {}, None, limit)
+            async with asyncio.timeout(self._seconds):
+                response = await self._request("GET", path, asked, {}, None, limit)
             async with response:
                 if response.status != 200:
                     object_read(path, Answer(response.status, {}))
                     raise Unavailable("WatchEnded", "The API server ended a watch; it is started again.")
-                async for line in response.content:
-                    yield json.loads(line)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+                yield _events(response)
+        except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unavailable("WatchEnded", "A watch was cut off; it is started again.") from None
 
     # ----------------------------------------------------------------------------------------------- writing
@@ -236,3 +247,15 @@ class KubeClient:
         rest = cast("Any", self._api.rest_client)
         wrapped = await rest.request(method, url, headers=sent, body=body, _request_timeout=limit)
         return cast("aiohttp.ClientResponse", wrapped.response)
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Json, None]:
+    """One JSON object a line. Lines may be longer than aiohttp's own reader of lines allows."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise Unavailable("WatchEnded", "A watch was garbled; it is started again.") from None

@@ -5,7 +5,7 @@ Only delegation here, one line each; what things mean is in the parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from keyturn.api.kinds import PlanStatus, RotationSpec, RotationStatus
 from keyturn.core.model import ConsumerRef, ObjectKey
@@ -13,6 +13,7 @@ from keyturn.core.sealed import Sealed
 from keyturn.kube.announcements import Announcements
 from keyturn.kube.client import KubeClient
 from keyturn.kube.escrow import EscrowStore
+from keyturn.kube.following import Following
 from keyturn.kube.freezes import Freezes
 from keyturn.kube.plans import Plans
 from keyturn.kube.pods import Pods
@@ -34,7 +35,15 @@ from keyturn.ports import (
 class KubeCluster:
     """Implements ``ports.Cluster`` on a real API server. Every read is consistent, every write compared-and-set."""
 
-    def __init__(self, client: KubeClient, *, operator_namespace: str, identity: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        operator_namespace: str,
+        identity: str,
+        clock: Clock,
+        following: Following | None = None,  # None: nothing is watched, and plans are polled
+    ) -> None:
         pods = Pods(client)
         self._plans = Plans(client)
         self._secrets = Secrets(client)
@@ -42,6 +51,7 @@ class KubeCluster:
         self._freezes = Freezes(client, operator_namespace)
         self._pods = pods
         self._workloads = Workloads(client, pods)
+        self._following = following
         self._announcements = Announcements(client, identity, clock)
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:
@@ -120,6 +130,15 @@ class KubeCluster:
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         """Of these workloads, and any other that references the Secret."""
         return await self._pods.records(workloads, namespace, secret)
+
+    def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
+        """True if a change would wake the plan."""
+        return self._following is not None and self._following.follow(plan, secret, consumers)
+
+    def unfollow(self, plan: ObjectKey) -> None:
+        """Nothing of it is under way."""
+        if self._following is not None:
+            self._following.unfollow(plan)
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         """Raises Conflict."""

@@ -53,7 +53,7 @@ class Pods:
 
         def possible(found: Json) -> _Owned | None:
             owner = _controller(found)
-            if _finished(found):
+            if finished(found):
                 return None
             pod = pod_of(found, secret)
             from_set = owner is not None and owner.kind == _REPLICA_SET
@@ -61,7 +61,7 @@ class Pods:
 
         found = await self._client.collect(paths.core("pods", ObjectKey(namespace, "")), possible)
         sets = await self._replica_sets(namespace) if any(_from_set(one) for one in found) else dict[str, _Owner]()
-        traced = [replace(one.pod, consumer=_consumer(one, sets)) for one in found]
+        traced = [replace(one.pod, consumer=_traced(one, sets)) for one in found]
         refs = {workload.ref for workload in workloads}
         return sorted((pod for pod in traced if pod.deliveries or pod.consumer in refs), key=lambda pod: pod.name)
 
@@ -170,19 +170,29 @@ def _probe_port(spec: Json) -> int:
     return CHALLENGE_PORT
 
 
-def _consumer(one: _Owned, sets: Mapping[str, _Owner]) -> ConsumerRef | None:
-    owner = one.owner
+def likely_consumer(found: Json) -> ConsumerRef | None:
+    """Whose pod it is by names alone, without asking for its ReplicaSet: enough for a wake-up, not for a decision."""
+    return _consumer(_controller(found), text(found, "metadata", "namespace"), _template_hash(found), {})
+
+
+def _consumer(
+    owner: _Owner | None, namespace: str, template_hash: str, sets: Mapping[str, _Owner]
+) -> ConsumerRef | None:
     if owner is None:
         return None
     if owner.kind != _REPLICA_SET:
-        return ConsumerRef(owner.kind, one.pod.namespace, owner.name)
+        return ConsumerRef(owner.kind, namespace, owner.name)
     deployment = sets.get(owner.uid)
     if deployment is not None:
-        return ConsumerRef(deployment.kind, one.pod.namespace, deployment.name)
-    suffix = f"-{one.template_hash}"  # its ReplicaSet is gone already; a Deployment's carry this name
-    if one.template_hash and owner.name.endswith(suffix):
-        return ConsumerRef("Deployment", one.pod.namespace, owner.name.removesuffix(suffix))
-    return ConsumerRef(_REPLICA_SET, one.pod.namespace, owner.name)
+        return ConsumerRef(deployment.kind, namespace, deployment.name)
+    suffix = f"-{template_hash}"  # its ReplicaSet is gone already; a Deployment's carry this name
+    if template_hash and owner.name.endswith(suffix):
+        return ConsumerRef("Deployment", namespace, owner.name.removesuffix(suffix))
+    return ConsumerRef(_REPLICA_SET, namespace, owner.name)
+
+
+def _traced(one: _Owned, sets: Mapping[str, _Owner]) -> ConsumerRef | None:
+    return _consumer(one.owner, one.pod.namespace, one.template_hash, sets)
 
 
 def _from_set(one: _Owned) -> bool:
@@ -196,7 +206,8 @@ def _controller(found: Json) -> _Owner | None:
     return None
 
 
-def _finished(found: Json) -> bool:
+def finished(found: Json) -> bool:
+    """It runs no process any more, and never will."""
     return text(found, "status", "phase") in {"Succeeded", "Failed"}
 
 

@@ -20,6 +20,7 @@ from keyturn.core.model import ObjectKey
 from keyturn.kube import handlers
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
+from keyturn.kube.following import Following
 from keyturn.kube.keys import Keyring
 from keyturn.kube.lease import Elector
 from keyturn.kube.lease_store import KubeLease
@@ -67,24 +68,39 @@ async def operate(settings: OperatorSettings) -> None:
     async with (
         await KubeClient.connect(settings.kubeconfig) as client,
         await KubeClient.connect(settings.kubeconfig, seconds=_LEASE_CALL_SECONDS) as lease_client,
+        await KubeClient.connect(settings.kubeconfig) as watch_client,
     ):
-        await _operate(settings, client, lease_client, stop)
+        await _operate(settings, Clients(client, lease_client, watch_client), stop)
 
 
-async def _operate(
-    settings: OperatorSettings, client: KubeClient, lease_client: KubeClient, stop: asyncio.Event
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Connections apart, so that neither a burst of calls nor many watches can hold up the lease."""
+
+    calls: KubeClient
+    lease: KubeClient
+    watches: KubeClient
+
+
+async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.Event) -> None:
     clock, identity = SystemClock(), f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid4().hex[:8]}"
     registry = _metrics_registry()
     metrics = Metrics(registry)
-    lease = KubeLease(lease_client, ObjectKey(settings.operator_namespace, LEASE))
+    lease = KubeLease(clients.lease, ObjectKey(settings.operator_namespace, LEASE))
     elector = Elector(lease, identity, clock, monotonic=_monotonic)
-    client.fenced_by(elector.fence)
-    cluster = KubeCluster(client, operator_namespace=settings.operator_namespace, identity=identity, clock=clock)
+    clients.calls.fenced_by(elector.fence)
+    queue: WorkQueue[ObjectKey] = WorkQueue(concurrency=settings.concurrency, failed=_tell_bug)
+    following = Following(clients.watches, queue.wake)
+    cluster = KubeCluster(
+        clients.calls,
+        operator_namespace=settings.operator_namespace,
+        identity=identity,
+        clock=clock,
+        following=following,
+    )
     probes = ProbeClient(Keyring(cluster, settings.operator_namespace), cluster, settings.probe_images, clock)
     reporter = Fanout([metrics, log.LogReporter()])
     reconciler = Reconciler(cluster, OpenProviders(), probes, clock, reporter, lambda: elector.epoch)
-    queue: WorkQueue[ObjectKey] = WorkQueue(concurrency=settings.concurrency, failed=_tell_bug)
     heartbeat, ready = Heartbeat(), asyncio.Event()
     wakeups = Wakeups(queue.wake)
     in_cluster = settings.kubeconfig is None
@@ -93,6 +109,11 @@ async def _operate(
         found = [await cluster.plans(namespace) for namespace in settings.namespaces or (None,)]
         return [plan.key for plans in found for plan in plans]
 
+    def leading(epoch: int) -> None:
+        _tell_lead(metrics, epoch)
+        if not epoch:
+            following.unfollow_all()
+
     operation = Operation(
         elector=elector,
         queue=queue,
@@ -100,10 +121,11 @@ async def _operate(
         everything=everything,
         background=(
             handlers.watch(wakeups, settings.namespaces, in_cluster=in_cluster, ready=ready),
+            following.run(),
             heartbeat.beat(),
         ),
         stop=stop,
-        leading=lambda epoch: _tell_lead(metrics, epoch),
+        leading=leading,
     )
     async with served(heartbeat, ready, registry, ports=(settings.health_port, settings.metrics_port)):
         structlog.get_logger("keyturn").info(

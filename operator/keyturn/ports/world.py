@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -105,6 +105,18 @@ class Cluster(Protocol):
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         """All pods of these workloads and any other pod that references the Secret; terminating ones included."""
+        ...
+
+    def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
+        """Wake this plan when one of these consumers changes, or a pod that they run or that references the Secret.
+
+        For a rotation that is under way; ask again when the consumers have changed. A mere wake-up, never a source of
+        decisions. True if a change would be heard now: then looking now and then is enough.
+        """
+        ...
+
+    def unfollow(self, plan: ObjectKey) -> None:
+        """Nothing of this plan is under way any more."""
         ...
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:

@@ -38,6 +38,7 @@ from keyturn.reconciler.scene import Scene
 
 AT_ONCE = timedelta()
 SOON = timedelta(seconds=0.5)  # while something is under way
+ROLLING = timedelta(seconds=2)  # while pods are waited for whose changes wake the plan
 LATER = timedelta(seconds=5)  # while a person or the backend is waited for
 NOTE_EVERY = timedelta(seconds=10)  # blockers and counts are written this often; phases and memory at once
 
@@ -74,6 +75,7 @@ class Reconciler:
     async def _reconcile(self, key: ObjectKey) -> timedelta | None:
         plan = await self._cluster.plan(key)
         if plan is None:
+            self._cluster.unfollow(key)
             return None
         rotations = await self._cluster.rotations(key)
         active = _following(_named(rotations, plan.status.active_rotation), plan)
@@ -111,6 +113,7 @@ class Reconciler:
         if not plan.status.adopted_at:
             return await self._adopter.adopt(plan, provider, place)
         if active is None or not _going_on(active):
+            self._cluster.unfollow(plan.key)
             return await self._desk.next(plan, rotations, active, provider, place)
         return await self._drive(plan, active, provider, place)
 
@@ -125,13 +128,14 @@ class Reconciler:
         scene = Scene(frozen_plan, active, rotation, provider, place)
         sight = await self._observer.look(scene)
         await self._remember_users(plan, sight)
+        heard = self._cluster.follow(plan.key, frozen_plan.spec.secret.name, tuple(sight.workloads or ()))
         now = self._clock.now()
         decision = decide(rotation, sight.seen, now)
         active = await self._save(active, decision, sight, now)
         if decision.entered:
             await self._tell(plan, active, rotation.phase, decision)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
-        return self._pace(rotation, decision)
+        return self._pace(rotation, decision, heard=heard)
 
     async def _remember_users(self, plan: PlanRecord, sight: Sight) -> None:
         """The next pods' probes shall run as their apps do. Written when something was learned, which is seldom."""
@@ -191,14 +195,16 @@ class Reconciler:
             self._reporter.acted(scene.plan.key, name, "Done")
         self._troubles.pop(scene.record.uid, None)
 
-    def _pace(self, before: Rotation, decision: Decision) -> timedelta:
+    def _pace(self, before: Rotation, decision: Decision, *, heard: bool) -> timedelta:
         after = decision.rotation
         if after.phase is not before.phase:
             return AT_ONCE
         if after.phase in (Phase.SOAK, Phase.WATCH):
             return after.policy.sample_every
         waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)
-        return LATER if waiting_for_people or after.phase is Phase.PREFLIGHT else SOON
+        if waiting_for_people or after.phase is Phase.PREFLIGHT:
+            return LATER
+        return ROLLING if heard and after.phase in (Phase.ROLL, Phase.UNROLL) else SOON
 
 
 def _going_on(active: RotationRecord | None) -> bool:
