@@ -52,8 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "deadlines-run-while-down",
         "Rollouts that could not go on while the backend was down are late when it is back.",
         MEMORY,
-        "    restarted = dict.fromkeys(rotation.roll_started, now)\n"
-        "    return replace(rotation, down_since=None, entered=now, roll_started=restarted, clock=Clock())\n",
+        "    return _unhurried(replace(rotation, down_since=None), now)\n",
         "    return replace(rotation, down_since=None)\n",
     ),
     mutant(
