@@ -81,7 +81,8 @@ def test_without_cluster_wide_no_workload_and_no_secret_is_reachable_elsewhere(c
     documents = objects(cluster, *FORMS["namespaces"])
     everywhere = [rule for rule in rules_of(documents, "") if rule["where"] == ""]
     touched = {resource for rule in everywhere for resource in rule["resources"]}
-    assert touched == {"clustercredentialproviders", "namespaces"}
+    policies = {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
+    assert touched == {"clustercredentialproviders", "namespaces", *policies}
     assert {verb for rule in everywhere for verb in rule["verbs"]} <= {"get", "list", "watch"}
 
 

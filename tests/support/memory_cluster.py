@@ -14,6 +14,7 @@ from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Announcement,
+    ApprovalRecord,
     Conflict,
     Escrow,
     PlanRecord,
@@ -80,6 +81,10 @@ class MemoryCluster:
         self.admits_namespace = True
         self.followed: dict[ObjectKey, tuple[str, ...]] = {}
         self.heard = False
+        self.provider_minimum = 0  # approvals
+        self.editors: dict[str, str] = {}  # annotations of the provider
+        self.said_yes: dict[str, ApprovalRecord] = {}
+        self.without_policies = ""
         self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------------------------------ our kinds
@@ -103,10 +108,23 @@ class MemoryCluster:
                     "database": "shop",
                 },
                 "allow": self.provider_allows,
+                "approvals": {"minimum": self.provider_minimum},
             }
         )
         key = ObjectKey(plan.key.namespace, "db")
-        return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace)
+        return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace, self.editors)
+
+    async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
+        return [found for found in self.said_yes.values() if found.spec.rotation_ref.name == rotation.name]
+
+    async def unguarded(self, namespace: str) -> str:
+        del namespace
+        return self.without_policies
+
+    async def begin_record(self, plan: PlanRecord) -> None:
+        kept = {"edited-by.keyturn.dev/since-complete": "system:serviceaccount:keyturn-system:keyturn-operator"}
+        assert self.the_plan is not None
+        self.the_plan = replace(self.the_plan, annotations=kept if plan.annotations else {})
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
         await self.board.write("create-rotation", lambda: self.add_rotation(plan.key.namespace, name, spec))

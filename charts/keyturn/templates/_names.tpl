@@ -2,6 +2,10 @@
 {{- default .Release.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "keyturn.operatorUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "keyturn.name" . }}-operator
+{{- end -}}
+
 {{- define "keyturn.selector" -}}
 app.kubernetes.io/name: keyturn
 app.kubernetes.io/instance: {{ .root.Release.Name }}

@@ -2,13 +2,16 @@
 {{- define "keyturn.operatorRules" -}}
 - apiGroups: [keyturn.dev]
   resources: [rotationplans]
-  verbs: [get, list, watch, patch]             # patch: the finalizer
+  verbs: [get, list, watch, patch]             # patch: the finalizer, the record of who edited
 - apiGroups: [keyturn.dev]
   resources: [rotations]
   verbs: [get, list, watch, create, delete]    # the schedule's; finished ones beyond historyLimit
 - apiGroups: [keyturn.dev]
   resources: [credentialproviders]
   verbs: [get, list, watch]
+- apiGroups: [keyturn.dev]
+  resources: [rotationapprovals]
+  verbs: [list]                                # written by people only
 - apiGroups: [keyturn.dev]
   resources: [rotationplans/status, rotations/status]
   verbs: [update]

@@ -107,7 +107,8 @@ def watching(kubectl: Kubectl) -> Generator[Seen]:
 
 def ask_for_rotation(kubectl: Kubectl, name: str) -> None:
     """Make a Rotation of the demo's plan, as `kubectl keyturn rotate` does."""
-    spec = {"planRef": {"name": PLAN}, "reason": "Demo", "requestedBy": "hack/demo"}
+    asked = kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")  # admission refuses any other name
+    spec = {"planRef": {"name": PLAN}, "reason": "Demo", "requestedBy": asked}
     metadata = {"name": name, "namespace": SHOP}
     kubectl.apply({"apiVersion": "keyturn.dev/v1alpha1", "kind": "Rotation", "metadata": metadata, "spec": spec})
 

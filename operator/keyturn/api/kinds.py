@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyturn.api import rules
+from keyturn.api.approval_kinds import RotationApprovalSpec, RotationRef
 from keyturn.api.base import Model
 from keyturn.api.plan_kinds import (
     Consumer,
@@ -25,6 +26,7 @@ from keyturn.api.plan_kinds import (
 )
 from keyturn.api.provider_kinds import (
     Allow,
+    Approvals,
     ClusterCredentialProviderSpec,
     CredentialProviderSpec,
     LabelSelector,
@@ -32,6 +34,7 @@ from keyturn.api.provider_kinds import (
     PostgresProvider,
 )
 from keyturn.api.rotation_kinds import (
+    ApprovalState,
     Blocker,
     ObservedClock,
     PhaseEntry,
@@ -45,12 +48,15 @@ from keyturn.api.rotation_kinds import (
 )
 
 __all__ = [
+    "APPROVAL",
     "CLUSTER_PROVIDER",
     "KINDS",
     "PLAN",
     "PROVIDER",
     "ROTATION",
     "Allow",
+    "ApprovalState",
+    "Approvals",
     "Blocker",
     "ClusterCredentialProviderSpec",
     "Column",
@@ -71,7 +77,9 @@ __all__ = [
     "Retire",
     "RollStart",
     "Rollout",
+    "RotationApprovalSpec",
     "RotationPlanSpec",
+    "RotationRef",
     "RotationSpec",
     "RotationStatus",
     "Schedule",
@@ -142,6 +150,20 @@ ROTATION = Kind(
         _AGE,
     ),
 )
+APPROVAL = Kind(
+    "RotationApproval",
+    "rotationapprovals",
+    "rapp",
+    "One person's word that the old credential of one rotation may go. Deleting it takes the approval back.",
+    RotationApprovalSpec,
+    None,
+    (
+        Column("Rotation", ".spec.rotationRef.name"),
+        Column("Approver", ".spec.approver"),
+        Column("Comment", ".spec.comment"),
+        _AGE,
+    ),
+)
 _PROVIDER_COLUMNS = (
     Column("Database", ".spec.postgres.database"),
     Column("Host", ".spec.postgres.endpoints[0].host"),
@@ -167,4 +189,4 @@ CLUSTER_PROVIDER = Kind(
     _PROVIDER_COLUMNS,
     namespaced=False,
 )
-KINDS = (PLAN, ROTATION, PROVIDER, CLUSTER_PROVIDER)
+KINDS = (PLAN, ROTATION, APPROVAL, PROVIDER, CLUSTER_PROVIDER)

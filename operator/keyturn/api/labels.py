@@ -12,6 +12,8 @@ FINALIZER = f"{GROUP}/guard"
 FREEZE = f"{GROUP}/freeze"  # annotation with the reason: on a plan, its namespace, or the operator's (everything)
 INJECT = f"{GROUP}/inject"  # label, "true": this pod wants the probe
 
+EDITED_BY = f"edited-by.{GROUP}/"  # annotations of plans and providers: any name after it, a user name as value
+
 PROBE_CONTAINER = "keyturn-probe"
 CHALLENGE_PORT = 9901
 READINESS_PORT = 9902

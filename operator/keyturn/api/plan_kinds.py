@@ -44,6 +44,8 @@ class PostgresPlan(Model):
 class SecretTarget(Model):
     """The Secret that pods consume: adopted, never owned."""
 
+    model_config = ConfigDict(json_schema_extra=ruled(rules.NOT_OURS))
+
     name: Name = Field(description="Its name, in the plan's namespace. Cannot change.")
     keys: dict[str, Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
         min_length=1,
@@ -159,6 +161,13 @@ class Verify(Model):
 class Retire(Model):
     """How the old credential leaves."""
 
+    approvals: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="People who must agree before the old credential is disabled; the larger of this and the "
+        "provider's counts. From 1 on, everyone who edits the plan puts his name on it.",
+    )
     watch: Duration = Field(
         default=timedelta(hours=2), description="How long the disabled credential is watched before it is deleted."
     )

@@ -33,7 +33,8 @@ class PostgresProvider(Model):
     """A PostgreSQL server and how the rotator reaches it."""
 
     admin_secret_ref: Ref = Field(
-        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent."
+        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
+        json_schema_extra=ruled(rules.NOT_OURS),
     )
     endpoints: list[PostgresEndpoint] = Field(
         min_length=1,
@@ -80,6 +81,18 @@ class Allow(Model):
     )
 
 
+class Approvals(Model):
+    """Who must agree."""
+
+    minimum: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="People who must agree before an old credential is disabled, whatever a plan says. From 1 on, "
+        "everyone who edits the provider puts his name on it.",
+    )
+
+
 class CredentialProviderSpec(Model):
     """Belongs to the backend's owner: what the backend is, and what plans may ask of it."""
 
@@ -87,6 +100,7 @@ class CredentialProviderSpec(Model):
 
     postgres: PostgresProvider | None = Field(default=None, description="A PostgreSQL server, 15 or newer.")
     allow: Allow = Field(default=Allow(), description="What plans may ask for. Empty lists allow nothing.")
+    approvals: Approvals = Field(default=Approvals(), description="Who must agree.")
 
 
 class LabelSelector(Model):

@@ -25,7 +25,7 @@ class RotationSpec(Model):
     mode: Literal["Graceful"] = Field(
         default="Graceful", description="Graceful: the old credential works until every pod has proved the new one."
     )
-    requested_by: str = Field(default="", max_length=512, description="Who asked, for the record.")
+    requested_by: str = Field(default="", max_length=512, description="Who asked: your user name. Empty: the schedule.")
     abort: bool = Field(default=False, description="Go back, if Delete was not reached. Only ever from false to true.")
     pause: bool = Field(default=False, description="Nothing moves, both credentials stay valid, until it is false.")
     retry: int = Field(
@@ -111,6 +111,20 @@ class Unchecked(Model):
     message: str = Field(description="What nobody looked at, and how to look yourself.")
 
 
+class ApprovalState(Model):
+    """What people are asked to agree to, and who did."""
+
+    needed: int = Field(default=0, description="Distinct people that must agree.")
+    digest: str = Field(
+        default="",
+        description="Of plan, provider, both credentials, system and consumers. An approval binds it; a change voids "
+        "the approval.",
+    )
+    consumers: list[str] = Field(default_factory=list[str], description="Workloads in the digest, Kind/name@uid.")
+    approvers: list[str] = Field(default_factory=list[str], description="Whose approvals count.")
+    void: list[str] = Field(default_factory=list[str], description="Approvals that do not count, and why.")
+
+
 class RotationStatus(Model):
     """The audit record and the operator's only memory. Written by the operator alone."""
 
@@ -119,6 +133,7 @@ class RotationStatus(Model):
     phase: str = Field(default="", description="A cursor for people; machines read conditions.")
     entered_at: Time | None = Field(default=None, description="When the present phase began.")
     plan: RotationPlanSpec | None = Field(default=None, description="The plan as it was when this rotation began.")
+    plan_generation: int = Field(default=0, description="The generation of the plan that it was then.")
     generation: int = Field(default=0, description="Of the staged value and of the roll; a rollback's is one more.")
     old_id: str = Field(default="", description="The credential that leaves (public name).")
     new_id: str = Field(default="", description="The credential that comes (public name).")
@@ -136,6 +151,7 @@ class RotationStatus(Model):
         default="", description="The field manager whose write was repaired once; a second time pauses."
     )
     retried: int = Field(default=0, description="How many of the retries asked for were followed.")
+    approval: ApprovalState | None = Field(default=None, description="What people are asked to agree to, and who did.")
     paused: Blocker | None = Field(default=None, description="Why nothing moves until a person acts.")
     turned_back: Blocker | None = Field(default=None, description="Why the rotation rolls back.")
     pods: PodCount = Field(default=PodCount(), description="How many pods prove what.")

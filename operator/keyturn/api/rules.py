@@ -172,6 +172,19 @@ RECORD_FIXED = Rule(
     "a Rotation is a record: only abort, pause, retry and acceptLoss may change; create another Rotation instead",
 )
 
+APPROVAL_FIXED = Rule(
+    "self == oldSelf", "an approval is never changed: delete it to take it back, and approve anew what is shown now"
+)
+DIGEST = Rule(
+    "self.matches('^[0-9a-f]{64}$')",
+    "write status.approval.digest of the rotation, as kubectl keyturn approve shows it",
+)
+NOT_OURS = Rule(
+    "!self.name.matches('^keyturn-(escrow-|probe-|master$|injector)')",
+    "Secrets whose names start like that are Keyturn's own; name the one that holds your credential",
+    ".name",
+)
+
 PLAN_NAME = Rule(
     "self.metadata.name.size() <= 63",
     "the name of a plan is used in labels and names of other objects: at most 63 characters",

@@ -351,9 +351,19 @@ def nobody_misses_old(_rotation: Rotation, seen: Observation, _now: datetime) ->
 
 
 def approved(rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
-    """Enough people agreed."""
-    missing = rotation.policy.approvals - seen.approvals
-    return YES if missing <= 0 else Wait("AwaitingApproval", f"{missing} more approvals are needed")
+    """Enough people agreed, to exactly this."""
+    consent = seen.consent
+    needed = max(rotation.policy.approvals, consent.needed)
+    if not needed:
+        return YES
+    if consent.barred is not None:
+        return Wait(consent.barred.reason, consent.barred.message)
+    missing = needed - len(consent.approvers)
+    if missing <= 0:
+        return YES
+    words = f"{missing} more {'person' if missing == 1 else 'people'} must agree that {rotation.old_id} goes"
+    void = tuple(Blocker(problem.reason, problem.message) for problem in consent.void)
+    return Wait("AwaitingApproval", f"{words}: kubectl keyturn approve {rotation.name}", void)
 
 
 def backend_reachable(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:

@@ -269,6 +269,19 @@ class Idle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """How far people agreed to this rotation, and to exactly what."""
+
+    needed: int = 0  # distinct people; 0: nobody is asked
+    digest: str = ""  # of what they are asked to agree to; "" while they are not asked yet
+    consumers: tuple[str, ...] = ()  # the workloads in the digest, Kind/name@uid
+    approvers: tuple[str, ...] = ()  # whose approvals count
+    strangers: tuple[str, ...] = ()  # credential ids that as many of them as are needed named to be cut off
+    void: tuple[Problem, ...] = ()  # approvals that do not count, and why
+    barred: Problem | None = None  # why none can count
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything seen in one tick, frozen. What was not looked at says so (UNKNOWN, NOT_ASKED)."""
 
@@ -287,7 +300,7 @@ class Observation:
     problems: tuple[Problem, ...] = ()  # Preflight's checklist: what blocks
     unchecked: tuple[Problem, ...] = ()  # what the backend could not be asked in Preflight, and how to look oneself
     escrowed: bool = False  # both values, or the intent, are safe in escrow
-    approvals: int = 0
+    consent: Consent = Consent()
     abort: bool = False
     pause: bool = False  # a person wants nothing to move, with both credentials open
     retry: int = 0  # how often a person has said: try again

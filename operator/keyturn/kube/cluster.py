@@ -11,6 +11,7 @@ from keyturn.api.kinds import PlanStatus, RotationSpec, RotationStatus
 from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.kube.announcements import Announcements
+from keyturn.kube.approvals import Approvals
 from keyturn.kube.client import KubeClient
 from keyturn.kube.escrow import EscrowStore
 from keyturn.kube.following import Following
@@ -21,6 +22,7 @@ from keyturn.kube.secrets import Secrets
 from keyturn.kube.workloads import Workloads
 from keyturn.ports import (
     Announcement,
+    ApprovalRecord,
     Clock,
     Escrow,
     PlanRecord,
@@ -46,6 +48,7 @@ class KubeCluster:
     ) -> None:
         pods = Pods(client)
         self._plans = Plans(client)
+        self._approvals = Approvals(client)
         self._secrets = Secrets(client)
         self._escrow = EscrowStore(client, operator_namespace)
         self._freezes = Freezes(client, operator_namespace)
@@ -69,6 +72,18 @@ class KubeCluster:
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """Raises Misconfigured if there is none."""
         return await self._plans.provider(plan)
+
+    async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
+        """All that name this rotation."""
+        return await self._approvals.of(rotation)
+
+    async def unguarded(self, namespace: str) -> str:
+        """Which admission policy does not hold there."""
+        return await self._approvals.unguarded(namespace)
+
+    async def begin_record(self, plan: PlanRecord) -> None:
+        """Raises Conflict."""
+        await self._approvals.begin_record(plan)
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
         """An existing one of that name is success."""

@@ -7,6 +7,7 @@ from keyturn.core.model import ObjectKey
 
 PLANS = "rotationplans"
 ROTATIONS = "rotations"
+APPROVALS = "rotationapprovals"
 PROVIDERS = "credentialproviders"
 CLUSTER_PROVIDERS = "clustercredentialproviders"
 

@@ -83,6 +83,7 @@ class Plans:
             generation=number(found, "metadata", "generation"),
             spec=spec,
             admits_namespace=await self._admits(spec, plan.key.namespace),
+            annotations=strings(found, "metadata", "annotations"),
         )
 
     async def _admits(self, spec: CredentialProviderSpec, namespace: str) -> bool:

@@ -9,6 +9,7 @@ from keyturn.ports.backend import Capabilities, Checklist, Credential, Endpoint,
 from keyturn.ports.errors import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.ports.records import (
     Announcement,
+    ApprovalRecord,
     Escrow,
     PlanRecord,
     PodRecord,
@@ -21,6 +22,7 @@ from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
 
 __all__ = [
     "Announcement",
+    "ApprovalRecord",
     "Capabilities",
     "Checklist",
     "Clock",

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
+from keyturn.api.kinds import (
+    CredentialProviderSpec,
+    PlanStatus,
+    RotationApprovalSpec,
+    RotationPlanSpec,
+    RotationSpec,
+    RotationStatus,
+)
 from keyturn.core.delivery import Delivery
 from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem
@@ -56,6 +63,17 @@ class ProviderRecord:
     generation: int
     spec: CredentialProviderSpec
     admits_namespace: bool = True  # namespaceSelector of the cluster-scoped kind
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRecord:
+    """A RotationApproval as read."""
+
+    key: ObjectKey
+    uid: str
+    spec: RotationApprovalSpec
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from keyturn.core.sealed import Sealed
 from keyturn.ports.backend import Provider
 from keyturn.ports.records import (
     Announcement,
+    ApprovalRecord,
     Escrow,
     PlanRecord,
     PodRecord,
@@ -40,6 +41,18 @@ class Cluster(Protocol):
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """The provider of a plan. Raises Misconfigured when it does not exist."""
+        ...
+
+    async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
+        """All approvals that name this rotation, whether they count or not."""
+        ...
+
+    async def unguarded(self, namespace: str) -> str:
+        """What is missing for names written in this namespace to be those of their writers; "" if nothing is."""
+        ...
+
+    async def begin_record(self, plan: PlanRecord) -> None:
+        """Forget who edited the plan so far, and keep the record of who edits it going; raises Conflict."""
         ...
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:

@@ -202,7 +202,7 @@ class Reconciler:
         if after.phase in (Phase.SOAK, Phase.WATCH):
             return after.policy.sample_every
         waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)
-        if waiting_for_people or after.phase is Phase.PREFLIGHT:
+        if waiting_for_people or after.phase in (Phase.PREFLIGHT, Phase.APPROVE):
             return LATER
         return ROLLING if heard and after.phase in (Phase.ROLL, Phase.UNROLL) else SOON
 
@@ -219,7 +219,9 @@ def _following(active: RotationRecord | None, plan: PlanRecord) -> RotationRecor
     """Until something is changed a rotation follows its plan, so that mending the plan lets it go on."""
     if active is None or active.status.phase != Phase.PREFLIGHT:
         return active
-    return replace(active, status=active.status.model_copy(update={"plan": plan.spec}))
+    return replace(
+        active, status=active.status.model_copy(update={"plan": plan.spec, "plan_generation": plan.generation})
+    )
 
 
 def _named(rotations: Sequence[RotationRecord], name: str) -> RotationRecord | None:

@@ -36,7 +36,7 @@ from keyturn.ports import (
     Usage,
     WorkloadRecord,
 )
-from keyturn.reconciler import checklist
+from keyturn.reconciler import approvals, checklist
 from keyturn.reconciler import scene as views
 from keyturn.reconciler.record import target
 from keyturn.reconciler.scene import NOT_ABOUT_NEW, QUIET, Scene
@@ -61,6 +61,7 @@ class Observer:
 
     def __init__(self, cluster: Cluster, probes: Probes, clock: Clock) -> None:
         self._cluster, self._probes, self._clock = cluster, probes, clock
+        self._asking = approvals.Asking(cluster)
 
     async def look(self, scene: Scene) -> Sight:
         """Everything at once. What could not be read says UNKNOWN; the cluster unreadable means: conclude nothing."""
@@ -98,6 +99,7 @@ class Observer:
             pods_asked=rotation.phase not in NOT_ABOUT_NEW,
             connected=views.connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
+            consent=await self._asking.consent(rotation.phase, scene.record, plan, workloads),
             abort=abort,
             pause=scene.record.spec.pause,
             retry=scene.record.spec.retry,
@@ -113,6 +115,7 @@ class Observer:
                 problems=(
                     *no_slot,
                     *asked.problems,
+                    *await self._asking.hindrances(scene.record, plan),
                     *checklist.unsupported(pods, workloads),
                     *checklist.strangers_connected(view.old_sessions),
                     *checklist.silent_probes(pods, testimonies),

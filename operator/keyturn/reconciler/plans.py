@@ -23,7 +23,7 @@ from keyturn.ports import (
     Reporter,
     RotationRecord,
 )
-from keyturn.reconciler import checklist, record
+from keyturn.reconciler import approvals, checklist, record
 from keyturn.reconciler.adopt import AGAIN, readiness
 from keyturn.reconciler.drift import Lookout
 
@@ -85,6 +85,7 @@ class Desk:
         """Write the first status: the plan as it is now, the generation that was reserved."""
         now = self._clock.now()
         status = record.begin(plan.spec, plan.status.current_id, plan.status.generation - 1, active.generation, now)
+        status = status.model_copy(update={"plan_generation": plan.generation})
         await self._cluster.save_rotation(active, status)
 
     async def _activate(self, plan: PlanRecord, chosen: RotationRecord) -> timedelta:
@@ -112,6 +113,9 @@ class Desk:
             why = ended.status.turned_back.reason if ended.status.turned_back else ""
             if ended.status.phase == Phase.COMPLETE:
                 current = ended.status.new_id
+                if ended.status.plan_generation == plan.generation and approvals.people_edited(plan):
+                    await self._cluster.begin_record(plan)
+                    plan = await self._cluster.plan(plan.key) or plan
         escrow = await self._cluster.escrow(plan.uid)
         if escrow is not None and current in escrow.values and (len(escrow.values) > 1 or escrow.secret_before):
             await self._cluster.save_escrow(

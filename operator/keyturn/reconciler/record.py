@@ -9,6 +9,7 @@ from keyturn.api.base import Condition
 from keyturn.api.conditions import ConditionType, Reason, condition, set_condition
 from keyturn.api.plan_kinds import RotationPlanSpec
 from keyturn.api.rotation_kinds import (
+    ApprovalState,
     Blocker,
     ObservedClock,
     PhaseEntry,
@@ -22,6 +23,7 @@ from keyturn.api.rotation_kinds import (
 from keyturn.core import gates
 from keyturn.core.model import (
     Clock,
+    Consent,
     Kind,
     ObjectKey,
     Observation,
@@ -60,6 +62,7 @@ def policy(spec: RotationPlanSpec) -> Policy:
         sample_every=min(_SAMPLE_MOST, max(_SAMPLE_LEAST, shortest / 6)),
         max_parallel=spec.rollout.max_parallel,
         on_failure=OnFailure(spec.on_failure),
+        approvals=spec.retire.approvals,
     )
 
 
@@ -146,6 +149,8 @@ def store(
         changes["proven"] = f"{len(proven)}/{len(pods)}" if pods else ""
         changes["pod_proofs"] = _lines(pods, target(rotation.phase))
         changes["old_sessions"] = _sessions(rotation, seen)
+    if seen is not None and seen.consent.digest:
+        changes["approval"] = _approval(seen.consent)
     if rotation.phase in FINISHED:
         changes["completed_at"] = before.completed_at or now
         changes["blocked_by"] = ""
@@ -195,6 +200,8 @@ def _proofs(rotation: Rotation, seen: Observation) -> list[tuple[ConditionType, 
     if old is not Trial.NOT_ASKED and rotation.phase is not Phase.PREFLIGHT:
         told = f"a login with the old credential: {old}"
         states.append((ConditionType.OLD_CREDENTIAL_REFUSED, old is Trial.DISABLED, str(old), told))
+    if seen.consent.digest:
+        asked = (*asked, (ConditionType.APPROVED, gates.approved))
     for type_, gate in asked if begun else ():
         match gate(rotation, seen, now):
             case gates.Pass():
@@ -234,6 +241,16 @@ def _blockers(decision: Decision) -> list[Blocker]:
 
 def _as_blocker(problem: Problem | None) -> Blocker | None:
     return Blocker(reason=problem.reason, message=problem.message) if problem else None
+
+
+def _approval(consent: Consent) -> ApprovalState:
+    return ApprovalState(
+        needed=consent.needed,
+        digest=consent.digest,
+        consumers=list(consent.consumers),
+        approvers=list(consent.approvers),
+        void=[problem.message for problem in consent.void[:MOST_LINES]],
+    )
 
 
 def _roll(key: str, at: datetime) -> RollStart:

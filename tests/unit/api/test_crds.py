@@ -94,6 +94,7 @@ def test_names_and_columns_are_what_people_type_and_read() -> None:
     assert shorts == {
         "RotationPlan": ["rp"],
         "Rotation": ["rot"],
+        "RotationApproval": ["rapp"],
         "CredentialProvider": ["cprov"],
         "ClusterCredentialProvider": ["ccprov"],
     }
