@@ -30,9 +30,14 @@ _UNITS = {
 
 
 class Model(BaseModel):
-    """Camel case outside, snake case inside, unknown fields ignored, immutable."""
+    """Camel case outside, snake case inside, unknown fields ignored, immutable.
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    What does not fit is not repeated in the error: somebody may have typed a password into the wrong field.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 def parse_duration(text: object) -> timedelta:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from keyturn.core.sealed import Sealed
+from keyturn.core.sealed import Sealed, Unsuitable
 
 PLACEHOLDERS = ("username", "password", "host", "port", "database")
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -100,7 +100,7 @@ def _read(key: str, template: str, value: Sealed, place: Place) -> dict[str, str
             pattern += f"(?P<{part}>.+?)"
     try:
         found = re.fullmatch(pattern, value.reveal_text(), re.DOTALL)
-    except UnicodeDecodeError:
+    except Unsuitable:
         found = None
     if found is None:
         raise TemplateMismatch(f"key {key} does not look like its template; check host, port, database and options")

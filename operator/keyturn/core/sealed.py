@@ -23,15 +23,23 @@ class Sealed:
     __hash__ = None  # type: ignore[assignment]  # a hash of a secret is a fact about the secret
 
     def __init__(self, value: bytes | str) -> None:
-        self._value = value.encode() if isinstance(value, str) else bytes(value)
+        self._value = _encoded(value) if isinstance(value, str) else bytes(value)
 
     def reveal(self) -> bytes:
         """The value itself. Call it in the expression that hands it to the backend, and nowhere else."""
         return self._value
 
     def reveal_text(self) -> str:
-        """The value as text. Same rule as ``reveal``."""
-        return self._value.decode()
+        """The value as text. Same rule as ``reveal``.
+
+        Raises:
+            Unsuitable: it is no text. Python's own error would carry the value.
+        """
+        try:
+            return self._value.decode()
+        except UnicodeDecodeError:
+            pass
+        raise Unsuitable("the value is not text")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and hmac.compare_digest(self._value, other._value)
@@ -49,6 +57,15 @@ class Sealed:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a sealed value is not serialised")
+
+
+def _encoded(value: str) -> bytes:
+    """Python's own error would carry the value."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        pass
+    raise Unsuitable("the value is not text")
 
 
 _REDACTED_LOOKING = (b"***", b"<redacted>", b"[redacted]", b"redacted", b"<sealed>", b"xxxxx", b"(hidden)", b"null")

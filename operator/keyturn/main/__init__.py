@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from keyturn.main.privacy import close_to_others
 from keyturn.ports import KeyturnError
 from keyturn.reporters import log
 
@@ -21,6 +22,7 @@ from keyturn.reporters import log
 def main() -> None:
     """The console script. Ends with 0 when asked to stop, with 1 and a line that says why otherwise."""
     arguments = _parser().parse_args()
+    close_to_others()
     log.configure(arguments.log_level)
     if arguments.kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(arguments.kubeconfig)  # kopf reads it from there

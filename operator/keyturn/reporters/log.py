@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping, Sequence
 from types import TracebackType
@@ -51,6 +52,7 @@ class LogReporter:
 def configure(level: str, stream: TextIO | None = None) -> None:
     """For the whole process. ``level`` is ours; libraries stay at WARNING whatever it says."""
     logging.raiseExceptions = False  # a line that cannot be written would be printed raw, arguments and all
+    _take_over_last_words()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -85,6 +87,17 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+def _take_over_last_words() -> None:
+    """What Python itself would print of an error that nobody caught."""
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        structlog.get_logger("keyturn").critical("uncaught", exc_info=(kind, error, trace))
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda told: uncaught(told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback)
+    sys.unraisablehook = lambda told: uncaught(told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback)
+
+
 def redacted(_logger: Any, _method: str, event: Event) -> Event:
     """Mask what has a telling name, and the user part of URLs, wherever it stands. A net below Sealed, not instead."""
     return {key: REDACTED if _TELLING.search(key) else _masked(value) for key, value in event.items()}
@@ -104,8 +117,10 @@ def without_words_of_errors(_logger: Any, _method: str, event: Event) -> Event:
 
 def shortened(_logger: Any, _method: str, event: Event) -> Event:
     """Of a library's line its beginning: asyncio's go on with the ``repr`` of a forgotten error: with its words."""
-    said = str(event.get("event", ""))
-    return {**event, "event": said.partition("\n")[0][:_LONGEST]}
+    said = str(event.get("event", "")).partition("\n")[0]
+    if event.get("logger") == "asyncio":
+        said = said.partition("(")[0]  # a callback is named with its arguments
+    return {**event, "event": said[:_LONGEST]}
 
 
 def _sealed(_value: object, **_: object) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import pickle
 import traceback
 
 import pytest
 
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
+from support.canaries import guises
 
 VALUE = "correct horse battery staple"
 
@@ -59,3 +62,34 @@ def test_a_new_value_must_differ_from_the_old_one() -> None:
     with pytest.raises(Unsuitable, match="equals the old"):
         require_suitable(Sealed(VALUE), previous=Sealed(VALUE))
     assert require_suitable(Sealed(VALUE), previous=Sealed(VALUE + "!")) == Sealed(VALUE)
+
+
+OTHER_WAYS = {
+    "json": lambda value: json.dumps({"x": value}, default=repr),
+    "copy": lambda value: repr(copy.copy(value)),
+    "deep copy": lambda value: repr(copy.deepcopy([value])),
+    "percent": lambda value: f"{'%s %r'}" % (value, value),
+    "in a dict": lambda value: f"{ {'x': [value]} }",
+    "all attributes": lambda value: repr([getattr(value, "__dict__", None), value.__class__, value.__doc__]),
+    "pickle 0": lambda value: pickle.dumps(value, 0),
+    "bytes": bytes,
+    "iterated": list,
+    "ascii": ascii,
+}
+
+
+@pytest.mark.parametrize("way", sorted(OTHER_WAYS))
+def test_no_other_way_shows_it_either(way: str) -> None:
+    try:
+        shown = repr(OTHER_WAYS[way](Sealed(VALUE)))
+    except TypeError as error:
+        shown = repr(error)
+    assert not [guise for guise in guises(VALUE) if guise in shown]
+
+
+def test_an_error_about_a_value_that_is_no_text_does_not_carry_it() -> None:
+    for broken in (lambda: Sealed(VALUE.encode() + b"\xff").reveal_text(), lambda: Sealed(VALUE + "\udcff")):
+        with pytest.raises(Unsuitable) as refused:
+            broken()
+        assert refused.value.__context__ is None
+        assert VALUE not in repr(refused.value)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -22,9 +25,11 @@ VALUE = "c4n4ry-0123456789-value"
 def lines() -> Iterator[Lines]:
     root, written = logging.getLogger(), StringIO()
     handlers, level, loud = root.handlers[:], root.level, logging.raiseExceptions
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     configure("debug", written)
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     root.handlers[:], root.level, logging.raiseExceptions = handlers, level, loud
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     structlog.reset_defaults()
 
 
@@ -90,3 +95,29 @@ def test_libraries_do_not_speak_below_a_warning_even_when_we_debug(lines: Lines)
         logging.getLogger(name).debug(VALUE)
 
     assert [line["event"] for line in lines()] == ["ours"]
+
+
+def test_a_callback_that_failed_is_named_without_its_arguments(lines: Lines):
+    repeated = f"Exception in callback send('{VALUE}') at x.py:1"
+    logging.getLogger("asyncio").error(repeated, exc_info=ValueError(VALUE))
+
+    (line,) = lines()
+    assert VALUE not in json.dumps(line)
+    assert "Exception in callback send" in str(line["event"])
+
+
+@pytest.mark.parametrize("where", ["main", "thread", "destructor"])
+def test_what_python_prints_of_an_uncaught_error_is_a_line_without_its_words(
+    lines: Lines, where: str, capfd: pytest.CaptureFixture[str]
+):
+    error = ValueError(VALUE)
+    if where == "main":
+        sys.excepthook(ValueError, error, None)
+    elif where == "thread":
+        threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+    else:
+        sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=error, exc_traceback=None))  # type: ignore[arg-type]
+
+    (line,) = lines()
+    assert line["error"] == "ValueError"
+    assert VALUE not in json.dumps(line) + "".join(capfd.readouterr())

@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from keyturn.core.sealed import Sealed
+from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Endpoint
 from keyturn.providers.postgres.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.postgres.settings import Settings
@@ -158,7 +158,7 @@ class Connector:
                     return connection, await self._register(connection)
             except psycopg.Error as error:
                 raise login_failure(error) from None
-            except (TimeoutError, OSError, UnicodeError):
+            except (TimeoutError, OSError, UnicodeError, Unsuitable):
                 raise LoginFailed(Login.DOWN) from None
 
     async def _register(self, connection: Connection) -> Backend:

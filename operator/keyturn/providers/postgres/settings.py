@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from keyturn.api.kinds import Allow, PostgresPlan, PostgresProvider
-from keyturn.core.sealed import Sealed
+from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
 
 LONGEST_NAME = 63  # bytes: NAMEDATALEN - 1 of every stock build
@@ -53,7 +53,7 @@ def _text(admin: SecretRecord, key: str, *, needed: bool = True) -> str:
         raise Misconfigured("AdminSecretIncomplete", f"The admin Secret {admin.key} has no {key!r}: add that key.")
     try:
         return value.reveal_text().strip()
-    except UnicodeDecodeError:
+    except Unsuitable:
         raise Misconfigured("AdminSecretUnreadable", f"{key!r} of the admin Secret {admin.key} is not UTF-8.") from None
 
 
