@@ -3,6 +3,7 @@
     hack/test                    every tier
     hack/test unit world         these tiers
     hack/test contract -k redis  what follows the tiers goes to pytest
+    hack/test faults --all       everything there is, instead of a sample
     hack/test mutants            seeded bugs: how many does the simulated world notice?
 
 Servers and clusters that a tier starts are its own and are stopped again.
@@ -23,6 +24,7 @@ TIERS = {
     "world": ("tests/world",),
     "contract": ("tests/contract",),
     "integration": ("tests/integration",),
+    "faults": ("tests/faults",),
     "e2e": ("tests/e2e",),
 }
 OWN_RUNNERS = {"mutants": "keyturn_dev.mutants"}  # commands of their own, not part of a plain hack/test
@@ -47,7 +49,7 @@ def main() -> int:
     tiers = named or list(TIERS)
     if "contract" in tiers or "integration" in tiers:
         need_postgres()
-    clustered = bool({"integration", "e2e"} & set(tiers))
+    clustered = bool({"integration", "faults", "e2e"} & set(tiers))
     paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
     began = time.monotonic()
     print(f"keyturn: testing {', '.join(tiers)}", flush=True)

@@ -20,10 +20,11 @@ KEY = b"k" * 32
 class Tree:
     """Processes that never ran."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, pod: str = POD) -> None:
         self.root = root
+        self.pod = pod
         (root / "net").mkdir(parents=True)
-        self.proc = Proc(str(root), POD, lambda: BOOT, TICKS, me="999")
+        self.proc = Proc(str(root), pod, lambda: BOOT, TICKS, me="999")
 
     def add(
         self,
@@ -33,14 +34,14 @@ class Tree:
         *,
         started: float = 100.0,
         state: str = "S",
-        pod: str = POD,
+        pod: str | None = None,
     ) -> Path:
         """A process that started so many seconds after boot."""
         home = self.root / str(pid)
         home.mkdir()
         rest = " ".join(["1"] * 18)
         (home / "stat").write_text(f"{pid} (a ) b) {state} {rest} {int(started * TICKS)} 0 0\n")
-        source = f"/var/lib/kubelet/pods/{pod}/containers/{container}/ab12cd34"
+        source = f"/var/lib/kubelet/pods/{pod or self.pod}/containers/{container}/ab12cd34"
         line = f"1 2 0:1 {source} /dev/termination-log rw - ext4 /dev/vda rw\n" if container else ""
         (home / "mountinfo").write_text(f"0 1 0:9 / / rw - overlay overlay rw\n{line}")
         block = env if isinstance(env, bytes) else b"".join(f"{k}={v}\0".encode() for k, v in (env or {}).items())

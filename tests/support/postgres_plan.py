@@ -85,7 +85,7 @@ class Setting:
         return replace(self, **changes)
 
 
-def make_ready(server: PostgresServer, form: str, *, first: str = SLOT_A) -> Setting:
+def make_ready(server: PostgresServer, form: str, *, first: str = SLOT_A, plan: str = "shop/orders-db") -> Setting:
     """The shop's database, one working login (``first``), and the rotator in the given form, on a swept server."""
     sweep(server)
     orders_database(server)
@@ -96,7 +96,7 @@ def make_ready(server: PostgresServer, form: str, *, first: str = SLOT_A) -> Set
         inherit = " WITH INHERIT TRUE, SET TRUE" if server.flavour.name != "15" else ""
         server.sql(f"CREATE ROLE {first} LOGIN PASSWORD '{password}'", f"GRANT {OWNER} TO {first}{inherit}",
                    f"ALTER ROLE {first} SET role TO '{OWNER}'")  # fmt: skip
-    install(server, form)
+    install(server, form, plan=plan)
     return Setting(server, form)
 
 

@@ -1,0 +1,9 @@
+"""What every tier understands."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="everything, however long it takes, instead of a sample")

@@ -1,0 +1,45 @@
+"""The same at the backend: the operator killed and deceived at its round trips to PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from support.api_proxy import CRASHES, Fault
+from support.campaign import Campaign
+from support.runs import FAR_BACK, converged, some
+from support.wish import Wish
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.enable_socket,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning"),  # connections break on purpose
+]
+
+
+def _changes(calls: list[str]) -> list[str]:
+    """The round trips that change something."""
+    return [call for call in calls if re.search(r"keyturn\.(ensure|enable|disable|retire|terminate)", call)]
+
+
+@pytest.mark.parametrize("abort_at", ["", FAR_BACK], ids=["rotation", "rollback"])
+async def test_it_converges_whatever_happens_to_one_change(campaign: Campaign, abort_at: str, *, every: bool) -> None:
+    changes = _changes((await campaign.plain(abort_at)).calls)
+    assert len(changes) >= 4, changes
+    points = [(call, fault) for call in changes for fault in CRASHES]
+    chosen = points if every else some(points, 2)
+    outcomes = await campaign.run([Wish(abort_at, {call: fault}) for call, fault in chosen])
+    converged(outcomes)
+    missed = [outcome.wish.name for outcome in outcomes if not outcome.struck]
+    assert not missed, f"never struck: {missed}"
+
+
+async def test_it_converges_whatever_happens_to_one_question(campaign: Campaign, *, every: bool) -> None:
+    """Each kind of statement when it is first sent, and round trips all over the rest of the run."""
+    calls = (await campaign.plain(FAR_BACK)).calls
+    first = [call for call in calls if call.endswith("#1") and call not in _changes(calls)]
+    chosen = [*first, *some(calls, 20)] if every else some(first, 2)
+    faults = (Fault.KILL_BEFORE, Fault.LOSE_ANSWER) if every else (Fault.LOSE_ANSWER,)
+    converged(await campaign.run([Wish(FAR_BACK, {call: fault}) for call in chosen for fault in faults]))

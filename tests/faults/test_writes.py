@@ -1,0 +1,62 @@
+"""The operator as a process against a real API server and a real PostgreSQL, killed and deceived at its writes.
+
+hack/test faults           a sample
+hack/test faults --all     every write of a rotation and of a rollback
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from support.api_proxy import CRASHES, Fault
+from support.campaign import Campaign
+from support.runs import FAR_BACK, converged, some
+from support.wish import Weather, Wish
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.enable_socket,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning"),  # connections break on purpose
+]
+
+
+async def test_the_named_run_is_replayed(campaign: Campaign, request: pytest.FixtureRequest) -> None:
+    if not (name := request.config.getoption("--replay")):
+        pytest.skip("nothing is to be replayed")
+    converged(await campaign.run([Wish.read(name)]))
+
+
+async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_everything(campaign: Campaign) -> None:
+    converged([await campaign.plain(""), await campaign.plain(FAR_BACK)])
+
+
+@pytest.mark.parametrize("abort_at", ["", FAR_BACK], ids=["rotation", "rollback"])
+async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, abort_at: str, *, every: bool) -> None:
+    numbers = range(1, len((await campaign.plain(abort_at)).writes) + 1)
+    points = [(n, fault) for n in numbers for fault in CRASHES]
+    chosen = points if every else some(points, 7)
+    outcomes = await campaign.run([Wish(abort_at, {str(n): fault}) for n, fault in chosen])
+    converged(outcomes)
+    missed = [outcome.wish.name for outcome in outcomes if not outcome.struck]
+    assert not missed, f"never struck: {missed}"
+
+
+async def test_it_converges_after_two_crashes(campaign: Campaign, *, every: bool) -> None:
+    numbers = range(1, len((await campaign.plain(FAR_BACK)).writes))
+    points = [(n, further, first, second) for n in numbers for further in (1, 2, 4)
+              for first in (Fault.KILL_BEFORE, Fault.KILL_AFTER) for second in CRASHES]  # fmt: skip
+    wishes = [Wish(FAR_BACK, {str(n): first, str(n + further): second})
+              for n, further, first, second in some(points, 40 if every else 2)]  # fmt: skip
+    converged(await campaign.run(wishes))
+
+
+async def test_it_converges_whatever_else_the_api_server_does(campaign: Campaign, *, every: bool) -> None:
+    numbers = range(1, len((await campaign.plain(FAR_BACK)).writes) + 1)
+    kinds = [Fault.CONFLICT, Fault.BUSY, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER, Fault.CUT]
+    points = (
+        [(n, kind) for kind in kinds for n in some(numbers, 6)] if every else zip(some(numbers, 5), kinds, strict=True)
+    )
+    wishes = [Wish(FAR_BACK, {str(n): kind}) for n, kind in points]
+    weathers = [Weather.SLOW, Weather.EXPIRED, *([Weather.FROZEN] if every else [])]
+    converged(await campaign.run([*wishes, *(Wish("", weather=weather) for weather in weathers)]))

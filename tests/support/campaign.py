@@ -1,0 +1,102 @@
+"""Many runs over a few shops at a time, and what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from support.faulty_run import run
+from support.faulty_shop import Shop
+from support.kube_api import KubeApi
+from support.wish import Outcome, Wish
+
+_MORE_WRITES = 8  # that a strike may cost: what it undid, said again
+
+
+@dataclass
+class Campaign:
+    """``shops`` work side by side; one whose run went wrong is closed, and another opened in its place."""
+
+    api: KubeApi
+    shops: int
+    say: Callable[[str], None]
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    seconds: float = 0.0
+    _networks: itertools.count[int] = field(default_factory=lambda: itertools.count(20))
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _free: list[Shop] = field(default_factory=list[Shop])
+    _plain: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+
+    async def plain(self, abort_at: str) -> Outcome:
+        """The same run without any fault: what there is to strike, and what it costs."""
+        if abort_at not in self._plain:
+            (outcome,) = await self._run([Wish(abort_at)])
+            assert not outcome.wrong, outcome.wrong
+            self._plain[abort_at] = outcome
+        return self._plain[abort_at]
+
+    async def run(self, wishes: Iterable[Wish]) -> list[Outcome]:
+        """All of them; nothing may be wrong with any, none may write much more than it must, each must be struck."""
+        asked = list(wishes)
+        for abort_at in {wish.abort_at for wish in asked}:
+            await self.plain(abort_at)
+        found = await self._run(asked)
+        for outcome in found:
+            least, most = len(self._plain[outcome.wish.abort_at].writes), len(outcome.writes)
+            if not outcome.wrong and most > least + _MORE_WRITES * len(outcome.wish.strikes):
+                outcome.wrong.append(f"{most} writes where {least} are enough: {outcome.writes}")
+        return found
+
+    async def close(self) -> None:
+        """All shops."""
+        await asyncio.gather(*(shop.close() for shop in self._free))
+        await asyncio.sleep(0.5)  # what was closed has left the loop before it ends
+
+    async def _run(self, wishes: Sequence[Wish]) -> list[Outcome]:
+        waiting, found = iter(wishes), list[Outcome]()
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.shops, len(wishes))):
+                group.create_task(self._work(waiting, found))
+        self.seconds += time.monotonic() - began
+        self.outcomes += found
+        return found
+
+    async def _work(self, waiting: Iterable[Wish], found: list[Outcome]) -> None:
+        shop: Shop | None = None
+        for wish in waiting:
+            shop = shop or (self._free.pop() if self._free else await self._opened())
+            outcome = await run(shop, wish, next(self._numbers))
+            found.append(outcome)
+            words = "; ".join(outcome.wrong) or f"{outcome.seconds:.1f} s, {len(outcome.writes)} writes"
+            self.say(f"{wish.name}: {words}")
+            if outcome.wrong:
+                self.say(f"  struck {outcome.struck}; the operator's log: {_kept(shop)}")
+                with suppress(Exception):
+                    await shop.close()
+                shop = None
+        if shop is not None:
+            self._free.append(shop)
+
+    async def _opened(self) -> Shop:
+        shop = Shop(self.api, f"faults-{uuid4().hex[:6]}", next(self._networks))
+        await shop.open()
+        warm = await run(shop, Wish(), next(self._numbers))  # from now on every run deletes an older one
+        assert not warm.wrong, warm.wrong
+        return shop
+
+
+def _kept(shop: Shop) -> Path:
+    """The log, where it outlives the shop."""
+    descriptor, path = tempfile.mkstemp(prefix="keyturn-operator-", suffix=".log")
+    with os.fdopen(descriptor, "w") as log:
+        log.write(shop.operator.log_text())
+    return Path(path)

@@ -1,0 +1,121 @@
+"""One rotation in a shop, with the faults it is given, to its end; and what was wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from support.api_proxy import Write
+from support.faulty_shop import Shop, until
+from support.furniture import rotation
+from support.wish import Outcome, Weather, Wish
+
+_ENDS = frozenset({"Complete", "RolledBack", "Refused"})
+_QUIET = 1.5  # seconds after the end in which nothing may be written
+_PATIENCE = {Weather.FROZEN: 240.0}  # seconds until it must have ended; a frozen watch is given up after 70
+_ORDINARY_PATIENCE = 150.0
+
+
+@dataclass
+class Baseline:
+    """How far every count was when the run began."""
+
+    shop: Shop
+    deaths: int = field(init=False)
+    _at: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deaths = self.shop.operator.deaths
+        self._logins = self.shop.node.witness.logins
+        self._at = {what: len(found) for what, found in self._lists().items()}
+        self.shop.enabled_counts.clear()
+
+    def wrong(self) -> list[str]:
+        """What has come in since and should not have."""
+        since = {what: found[self._at[what] :] for what, found in self._lists().items()}
+        wrong = [f"{what}: {found}" for what, found in since.items() if found]
+        if self.shop.node.witness.logins == self._logins:
+            wrong.append("no client logged in at all")
+        if not self.shop.enabled_counts <= {1, 2} or not self.shop.enabled_counts:
+            wrong.append(f"so many roles were enabled at a time: {sorted(self.shop.enabled_counts)}")
+        return wrong
+
+    def _lists(self) -> dict[str, list[str]]:
+        return {
+            "failed logins": self.shop.node.witness.failed,
+            "failed logins in the server's log": self.shop.refused_in_log(),
+            "sessions cut": self.shop.node.witness.cut,
+            "ends of the operator that nobody asked for": [str(status) for status in self.shop.operator.fell],
+            "mistakes of the hollow node": [repr(error) for error in self.shop.node.ended],
+        }
+
+
+async def run(shop: Shop, wish: Wish, number: int) -> Outcome:
+    """Ask for a rotation, strike, wait for its end, judge."""
+    name, outcome, baseline = f"run-{number}", Outcome(wish), Baseline(shop)
+    before = await shop.ledger.secret()
+    began = time.monotonic()
+    shop.proxy.new_run({int(point): fault for point, fault in wish.strikes.items() if point.isdecimal()})
+    shop.backend.new_run({point: fault for point, fault in wish.strikes.items() if not point.isdecimal()})
+    shop.proxy.after = _Clerk(shop, name, wish, outcome).after
+    await _change_weather(shop, wish.weather)
+    await shop.make("rotations", rotation(name))
+    try:
+        patience = _PATIENCE.get(wish.weather, _ORDINARY_PATIENCE)
+        await until(f"it ends {wish.ends}", lambda: _ended(shop, name), patience)
+    except TimeoutError as late:
+        outcome.wrong.append(f"{late}; phases {outcome.phases}")
+    else:
+        outcome.seconds = time.monotonic() - began
+        outcome.wrong += await shop.ledger.wrong(name, wish.ends, before, await shop.enabled())
+        settled = len(shop.proxy.writes)
+        await asyncio.sleep(_QUIET)
+        if late_ones := shop.proxy.writes[settled:]:
+            outcome.wrong.append(f"written after the end: {[write.label for write in late_ones]}")
+    outcome.wrong += baseline.wrong()
+    outcome.writes = [write.label for write in shop.proxy.writes]
+    outcome.calls = list(shop.backend.calls)
+    outcome.struck = [f"{fault} at {write.number} {write.label}" for fault, write in shop.proxy.struck]
+    outcome.struck += [f"{fault} at {call}" for fault, call in shop.backend.struck]
+    outcome.deaths = shop.operator.deaths - baseline.deaths
+    return outcome
+
+
+@dataclass
+class _Clerk:
+    """Sees every write that was done; notes the phases, and aborts when it is time."""
+
+    shop: Shop
+    name: str
+    wish: Wish
+    outcome: Outcome
+    _aborted: bool = False
+
+    async def after(self, write: Write) -> None:
+        phase = (write.body.get("status") or {}).get("phase")
+        if phase and self.outcome.phases[-1:] != [phase]:
+            self.outcome.phases.append(phase)
+        if phase and phase == self.wish.abort_at and not self._aborted:
+            self._aborted = True
+            await self.shop.api.merge(self.shop.ledger.ours("rotations", self.name), {"spec": {"abort": True}})
+
+
+async def _change_weather(shop: Shop, weather: Weather) -> None:
+    match weather:
+        case Weather.SLOW:
+            shop.proxy.latency = 0.05
+        case Weather.EXPIRED:
+            await shop.proxy.expire()
+        case Weather.FROZEN:
+            shop.proxy.freeze()
+        case Weather.FAIR:
+            return
+
+
+async def _ended(shop: Shop, name: str) -> bool:
+    """It is over, the books are closed, and of the history no more is left than the plan wants."""
+    rotations, plan = await shop.api.items(shop.ledger.ours("rotations")), await shop.ledger.plan()
+    phases = {one["metadata"]["name"]: (one.get("status") or {}).get("phase") for one in rotations}
+    over = phases[name] in _ENDS and len(phases) == 1 and not plan["status"].get("activeRotation")
+    return over and await shop.serving()

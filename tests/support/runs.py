@@ -1,0 +1,22 @@
+"""How the fault tests choose runs, and what they ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from support.wish import Outcome
+
+T = TypeVar("T")
+FAR_BACK = "Watch"  # aborted there, everything has to be undone
+
+
+def converged(outcomes: Iterable[Outcome]) -> None:
+    """All of them, with nothing wrong."""
+    wrong = [f"{outcome.wish.name}: {'; '.join(outcome.wrong)}" for outcome in outcomes if outcome.wrong]
+    assert not wrong, "\n".join(wrong)
+
+
+def some(found: Sequence[T], count: int) -> Sequence[T]:
+    """Evenly spread over all of them."""
+    return [found[i * len(found) // count] for i in range(count)] if len(found) > count else found
