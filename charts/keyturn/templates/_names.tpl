@@ -63,3 +63,15 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The operator refuses these too; here they are refused before anything is installed. */}}
+{{- define "keyturn.checkLease" -}}
+{{- with .Values.operator.lease -}}
+{{- if lt (float64 .duration) (mulf 1.5 .renewDeadline) -}}
+{{- fail "operator.lease.duration must be at least one and a half times operator.lease.renewDeadline." -}}
+{{- end -}}
+{{- if lt (float64 .renewDeadline) (mulf 2 .retryPeriod) -}}
+{{- fail "operator.lease.renewDeadline must be at least twice operator.lease.retryPeriod." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

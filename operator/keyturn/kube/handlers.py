@@ -10,19 +10,29 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import aiohttp
 import kopf
 
 from keyturn.api.base import GROUP, VERSION
 from keyturn.kube import paths
+from keyturn.kube.pages import WATCH_SECONDS, Heartbeat
 from keyturn.kube.raw import Json
 from keyturn.kube.wakeups import Wakeups
 from keyturn.ports import Denied
 
 
-async def watch(wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool, ready: asyncio.Event) -> None:
+async def watch(
+    wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool, ready: asyncio.Event, heartbeat: Heartbeat
+) -> None:
     """Watch until cancelled; no namespaces means all. Raises Denied when a watch ends for good."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_login(heartbeat, in_cluster=in_cluster))
+    for plural, handler in _handlers(wakeups, cluster_wide=not namespaces).items():
+        kopf.on.event(GROUP, VERSION, plural, registry=registry)(handler)
+        for namespace in namespaces or (None,):
+            heartbeat.expect(paths.ours(plural, namespace))
     tasks = await kopf.spawn_tasks(
-        registry=_registry(wakeups, cluster_wide=not namespaces, in_cluster=in_cluster),
+        registry=registry,
         settings=_settings(),
         clusterwide=not namespaces,
         namespaces=tuple(namespaces),
@@ -51,7 +61,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 20  # the default is five minutes
     settings.networking.connect_timeout = 5
     settings.networking.error_backoffs = (0.5, 1, 2, 4, 8)
-    settings.watching.server_timeout = 300  # resumes now and then: bounded staleness
+    settings.watching.server_timeout = WATCH_SECONDS  # a watch that lives asks again, and the heartbeat hears it
     settings.watching.connect_timeout = 5
     settings.watching.inactivity_timeout = 70  # bookmarks come every minute; a watch without is frozen
     settings.watching.chunk_size = 500  # else one answer holds every object
@@ -62,11 +72,38 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _registry(wakeups: Wakeups, *, cluster_wide: bool, in_cluster: bool) -> kopf.OperatorRegistry:
-    registry = kopf.OperatorRegistry()
-    login = kopf.login_with_service_account if in_cluster else kopf.login_with_kubeconfig
-    kopf.on.login(registry=registry)(cast("Any", login))
+def _login(heartbeat: Heartbeat, *, in_cluster: bool) -> Any:
+    """The usual ways to the API server, on a session that tells the heartbeat which collections are asked for."""
+    own = kopf.login_with_service_account if in_cluster else kopf.login_with_kubeconfig
 
+    async def asking(_session: object, _context: object, request: aiohttp.TraceRequestStartParams) -> None:
+        if request.url.query.get("watch") == "true":
+            heartbeat.asked(request.url.path)
+
+    async def login(**known: Any) -> kopf.AiohttpSession | None:
+        found = own(**known)
+        if found is None:
+            return None
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(asking)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+            headers=found.as_http_headers(),
+            proxy=found.proxy_url,
+            trust_env=found.trust_env,
+            trace_configs=[trace],
+        )
+        return kopf.AiohttpSession(
+            server=found.server,
+            default_namespace=found.default_namespace,
+            expiration=found.expiration,
+            aiohttp_session=session,
+        )
+
+    return login
+
+
+def _handlers(wakeups: Wakeups, *, cluster_wide: bool) -> dict[str, Any]:
     # Coroutines, because kopf runs plain functions in threads and the queue belongs to the loop.
     async def plan_changed(event: Any, **_: Any) -> None:
         wakeups.plan(_object(event), gone=event["type"] == "DELETED")
@@ -80,12 +117,14 @@ def _registry(wakeups: Wakeups, *, cluster_wide: bool, in_cluster: bool) -> kopf
     async def cluster_provider_changed(event: Any, **_: Any) -> None:
         wakeups.provider("ClusterCredentialProvider", _object(event))
 
-    handlers = {paths.PLANS: plan_changed, paths.ROTATIONS: rotation_changed, paths.PROVIDERS: provider_changed}
+    handlers: dict[str, Any] = {
+        paths.PLANS: plan_changed,
+        paths.ROTATIONS: rotation_changed,
+        paths.PROVIDERS: provider_changed,
+    }
     if cluster_wide:  # with rights in namespaces only, watching a cluster-scoped kind is refused and ends the operator
         handlers[paths.CLUSTER_PROVIDERS] = cluster_provider_changed
-    for plural, handler in handlers.items():
-        kopf.on.event(GROUP, VERSION, plural, registry=registry)(cast("Any", handler))
-    return registry
+    return handlers
 
 
 def _object(event: Any) -> Json:

@@ -14,7 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from keyturn.ports import Clock, Conflict, KeyturnError, Unavailable
+from keyturn.ports import Clock, Conflict, KeyturnError, Misconfigured, Unavailable
+
+
+def _wrong_times(why: str) -> Misconfigured:
+    return Misconfigured("LeaseTimes", f"These lease times are not safe: {why}. Change operator.lease in the values.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,29 @@ class LeaseTimes:
     retry: float = 2.0
     call: float = 4.0  # limit of one attempt: two fit before the deadline
     longest_act: float = 10.0  # a call of a former holder may still be on its way that long after its fence closed
+
+    def __post_init__(self) -> None:
+        """Raises Misconfigured for times under which two could act at once, or one hiccup would end a lead."""
+        if self.duration < 1.5 * self.renew_deadline:
+            raise _wrong_times(
+                f"the duration ({self.duration:g} s) must be at least one and a half times the renew deadline "
+                f"({self.renew_deadline:g} s), so that the holder has stopped before another one starts"
+            )
+        if self.retry < 0.1 or self.call < 0.1:
+            raise _wrong_times("the retry period is too short, or leaves no time for a call before the renew deadline")
+        if 2 * self.call + self.retry > self.renew_deadline:
+            raise _wrong_times(f"two attempts of {self.call:g} s do not fit before the renew deadline")
+
+    @classmethod
+    def of(cls, duration: int, renew_deadline: float, retry: float) -> LeaseTimes:
+        """As an operator's arguments name them; a call gets what lets two attempts fit. Raises Misconfigured."""
+        return cls(duration, renew_deadline, retry, call=min(4.0, (renew_deadline - retry) / 2))
+
+    @property
+    def takeover(self) -> float:
+        """The longest from a holder's sudden end to the next one's first act, if the API server answers at once."""
+        look = self.retry * 1.25
+        return look + self.duration + look + max(0.0, self.longest_act - (self.duration - self.renew_deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +123,11 @@ class Elector:
             raise Unavailable(
                 "NotLeading", "Another replica leads, or the lease could not be renewed; nothing was written."
             )
+
+    def act(self) -> int:
+        """The epoch to act under at a backend. Raises Unavailable when this process may not act (any more)."""
+        self.fence()
+        return self._epoch
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """For ever: wait for the lease, and run ``work`` while it is held. When cancelled, give the lease back.

@@ -37,7 +37,8 @@ def main() -> None:
 
 
 def _operator(arguments: argparse.Namespace) -> Coroutine[None, None, None]:
-    from keyturn.main.operator import OperatorSettings, operate  # noqa: PLC0415 - not in the injector's memory
+    from keyturn.kube.lease import LeaseTimes  # noqa: PLC0415 - not in the injector's memory
+    from keyturn.main.operator import OperatorSettings, operate  # noqa: PLC0415 - same
 
     settings = OperatorSettings(
         operator_namespace=arguments.operator_namespace,
@@ -47,6 +48,7 @@ def _operator(arguments: argparse.Namespace) -> Coroutine[None, None, None]:
         health_port=arguments.health_port,
         metrics_port=arguments.metrics_port,
         concurrency=arguments.concurrency,
+        lease=LeaseTimes.of(arguments.lease_duration, arguments.lease_renew_deadline, arguments.lease_retry_period),
     )
     return operate(settings)
 
@@ -81,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     operator.add_argument("--health-port", type=int, default=8081)
     operator.add_argument("--metrics-port", type=int, default=8080)
     operator.add_argument("--concurrency", type=int, default=8, help="plans worked on at once")
+    operator.add_argument("--lease-duration", type=int, default=15, help="seconds others wait for a silent leader")
+    operator.add_argument("--lease-renew-deadline", type=float, default=10, help="seconds until a leader stops itself")
+    operator.add_argument("--lease-retry-period", type=float, default=2, help="seconds between attempts")
     sidecars = processes.add_parser("injector", parents=[shared], help="put the probe into pods that ask for it")
     sidecars.add_argument("--probe-image", required=True)
     sidecars.add_argument("--certificates", type=Path, default=Path("/etc/keyturn/tls"), help="tls.crt and tls.key")

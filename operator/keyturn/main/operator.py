@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +22,7 @@ from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn.kube.following import Following
 from keyturn.kube.keys import Keyring
-from keyturn.kube.lease import Elector
+from keyturn.kube.lease import Elector, LeaseTimes
 from keyturn.kube.lease_store import KubeLease
 from keyturn.kube.operating import Operation
 from keyturn.kube.pages import Heartbeat, served
@@ -36,7 +36,6 @@ from keyturn.reporters.fanout import Fanout
 from keyturn.reporters.metrics import Metrics
 
 LEASE = "keyturn-operator"
-_LEASE_CALL_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class OperatorSettings:
     health_port: int = 8081
     metrics_port: int = 8080
     concurrency: int = 8  # plans worked on at once
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
 
 
 class SystemClock:
@@ -67,7 +67,7 @@ async def operate(settings: OperatorSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with (
         await KubeClient.connect(settings.kubeconfig) as client,
-        await KubeClient.connect(settings.kubeconfig, seconds=_LEASE_CALL_SECONDS) as lease_client,
+        await KubeClient.connect(settings.kubeconfig, seconds=settings.lease.call) as lease_client,
         await KubeClient.connect(settings.kubeconfig) as watch_client,
     ):
         await _operate(settings, Clients(client, lease_client, watch_client), stop)
@@ -87,7 +87,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
     registry = _metrics_registry()
     metrics = Metrics(registry)
     lease = KubeLease(clients.lease, ObjectKey(settings.operator_namespace, LEASE))
-    elector = Elector(lease, identity, clock, monotonic=_monotonic)
+    elector = Elector(lease, identity, clock, times=settings.lease, monotonic=_monotonic)
     clients.calls.fenced_by(elector.fence)
     queue: WorkQueue[ObjectKey] = WorkQueue(concurrency=settings.concurrency, failed=_tell_bug)
     following = Following(clients.watches, queue.wake)
@@ -100,7 +100,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
     )
     probes = ProbeClient(Keyring(cluster, settings.operator_namespace), cluster, settings.probe_images, clock)
     reporter = Fanout([metrics, log.LogReporter()])
-    reconciler = Reconciler(cluster, OpenProviders(), probes, clock, reporter, lambda: elector.epoch)
+    reconciler = Reconciler(cluster, OpenProviders(), probes, clock, reporter, elector.act)
     heartbeat, ready = Heartbeat(), asyncio.Event()
     wakeups = Wakeups(queue.wake)
     in_cluster = settings.kubeconfig is None
@@ -120,7 +120,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
         reconcile=reconciler.reconcile,
         everything=everything,
         background=(
-            handlers.watch(wakeups, settings.namespaces, in_cluster=in_cluster, ready=ready),
+            handlers.watch(wakeups, settings.namespaces, in_cluster=in_cluster, ready=ready, heartbeat=heartbeat),
             following.run(),
             heartbeat.beat(),
         ),
