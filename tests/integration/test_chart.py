@@ -130,6 +130,9 @@ def test_network_policies_select_only_pods_of_keyturn(cluster: Cluster, form: st
         (["watchNamespaces={shop}", "operator.replicas=0"], "minimum"),
         (["watchNamespaces={shop}", "operator.replica=2"], "additional properties 'replica' not allowed"),
         (["watchNamespaces={Shop}"], "does not match pattern"),
+        (["watchNamespaces={shop}", "operator.lease.renewDeadline=12"], "one and a half times"),
+        (["watchNamespaces={shop}", "operator.lease.retryPeriod=6"], "at least twice"),
+        (["watchNamespaces={shop}", "operator.lease.duration=2"], "minimum"),
         (
             ["watchNamespaces={shop}", "metrics.service=false", "metrics.serviceMonitor.enabled=true"],
             "needs metrics.service",

@@ -131,6 +131,7 @@ async def test_an_api_cut_is_survived_and_what_happened_meanwhile_is_looked_at(s
     assert listener.woken, "nobody was told of what happened during the cut"
 
 
+@pytest.mark.fm(46)
 async def test_a_frozen_watch_is_given_up_and_opened_anew(listener: Listener):
     listener.following._silence = 4  # instead of 70, which lets the bookmark of each minute pass
     listener.hears()

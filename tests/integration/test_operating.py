@@ -17,12 +17,13 @@ from urllib.request import urlopen
 import pytest
 
 from keyturn.core.model import ObjectKey
-from keyturn.kube import handlers
+from keyturn.kube import handlers, pages, paths
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn.kube.lease import Elector, LeaseTimes
 from keyturn.kube.lease_store import KubeLease
 from keyturn.kube.operating import Operation
+from keyturn.kube.pages import Heartbeat
 from keyturn.kube.queue import WorkQueue
 from keyturn.kube.wakeups import Wakeups
 from keyturn.ports import Denied
@@ -70,6 +71,7 @@ class Replica:
         self.stop = asyncio.Event()
         self.news = asyncio.Event()
         self.ready = asyncio.Event()
+        self.heartbeat = Heartbeat()
         cluster = KubeCluster(client, operator_namespace=namespace, identity=name, clock=SystemClock())
         queue: WorkQueue[ObjectKey] = WorkQueue()
 
@@ -90,7 +92,11 @@ class Replica:
             queue=queue,
             reconcile=reconcile,
             everything=everything,
-            background=(handlers.watch(Wakeups(queue.wake), [namespace], in_cluster=False, ready=self.ready),),
+            background=(
+                handlers.watch(
+                    Wakeups(queue.wake), [namespace], in_cluster=False, ready=self.ready, heartbeat=self.heartbeat
+                ),
+            ),
             stop=self.stop,
             leading=leading,
         )
@@ -193,8 +199,58 @@ async def test_a_watch_that_is_refused_for_good_ends_the_process_instead_of_leav
 
     with pytest.raises(Denied, match="WatchEnded"):
         await asyncio.wait_for(
-            handlers.watch(Wakeups(print), [namespace], in_cluster=False, ready=asyncio.Event()), timeout=60
+            handlers.watch(Wakeups(print), [namespace], in_cluster=False, ready=asyncio.Event(), heartbeat=Heartbeat()),
+            timeout=60,
         )
+
+
+async def test_every_watch_tells_the_heartbeat_when_it_asks(start: Any, namespace: str):
+    began = asyncio.get_running_loop().time()
+    replica = await start("first")
+    await asyncio.wait_for(replica.ready.wait(), 10)
+
+    async with asyncio.timeout(20):
+        while not all(asked > began + 0.01 for asked in replica.heartbeat._asked.values()):  # noqa: ASYNC110 - told to nobody
+            await asyncio.sleep(0.05)
+
+    assert {path.rsplit("/", 1)[1] for path in replica.heartbeat._asked} == {
+        "rotationplans",
+        "rotations",
+        "credentialproviders",
+    }
+    assert replica.heartbeat.trouble == ""
+
+
+@pytest.mark.fm(47)
+async def test_a_watcher_that_silently_died_is_named_to_the_kubelet_and_the_living_ones_are_not(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    monkeypatch.setattr(handlers, "WATCH_SECONDS", 2)  # minutes in seconds
+    monkeypatch.setattr(pages, "WATCH_SILENCE", 8.0)
+    heartbeat, ready = Heartbeat(), asyncio.Event()
+    watching = asyncio.ensure_future(
+        handlers.watch(Wakeups(print), [namespace], in_cluster=False, ready=ready, heartbeat=heartbeat)
+    )
+
+    def watcher() -> asyncio.Task[Any] | None:
+        named = [task for task in asyncio.all_tasks() if "rotationplans" in task.get_name()]
+        return next((task for task in named if "watcher" in task.get_name()), None)
+
+    async with asyncio.timeout(20):
+        while watcher() is None:  # noqa: ASYNC110 - kopf tells nobody
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(8.5)
+    assert heartbeat.trouble == "", "each of them asks again and again"
+
+    found = watcher()
+    assert found is not None
+    found.cancel()  # kopf notices exceptions of its watchers, and not this
+    await asyncio.sleep(10)
+
+    assert heartbeat.trouble == f"nobody watches {paths.ours(paths.PLANS, namespace)} any more"
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 def free_port() -> int:

@@ -25,8 +25,8 @@ async def watch(
     wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool, ready: asyncio.Event, heartbeat: Heartbeat
 ) -> None:
     """Watch until cancelled; no namespaces means all. Raises Denied when a watch ends for good."""
-    registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(_login(heartbeat, in_cluster=in_cluster))
+    registry, sessions = kopf.OperatorRegistry(), list[aiohttp.ClientSession]()
+    kopf.on.login(registry=registry)(_login(heartbeat, sessions, in_cluster=in_cluster))
     for plural, handler in _handlers(wakeups, cluster_wide=not namespaces).items():
         kopf.on.event(GROUP, VERSION, plural, registry=registry)(handler)
         for namespace in namespaces or (None,):
@@ -51,6 +51,8 @@ async def watch(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for session in sessions:  # kopf closes those that it came to use
+            await session.close()
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -72,7 +74,7 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _login(heartbeat: Heartbeat, *, in_cluster: bool) -> Any:
+def _login(heartbeat: Heartbeat, sessions: list[aiohttp.ClientSession], *, in_cluster: bool) -> Any:
     """The usual ways to the API server, on a session that tells the heartbeat which collections are asked for."""
     own = kopf.login_with_service_account if in_cluster else kopf.login_with_kubeconfig
 
@@ -93,6 +95,7 @@ def _login(heartbeat: Heartbeat, *, in_cluster: bool) -> Any:
             trust_env=found.trust_env,
             trace_configs=[trace],
         )
+        sessions[:] = [*(one for one in sessions if not one.closed), session]
         return kopf.AiohttpSession(
             server=found.server,
             default_namespace=found.default_namespace,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn.kube.lease import Elector, LeaseTimes
-from keyturn.ports import Unavailable
+from keyturn.ports import Misconfigured, Unavailable
 from support.lease_store import FakeLease, View
 from support.virtual_time import in_virtual_time
 
@@ -265,5 +265,57 @@ def test_of_many_candidates_whose_network_comes_and_goes_never_two_may_act_at_on
         assert len(set.union(*own)) == sum(len(epochs) for epochs in own), "an epoch belongs to one candidate"
         for candidate in candidates:
             await candidate.stop()
+
+    in_virtual_time(story())
+
+
+@pytest.mark.parametrize(
+    ("duration", "renew_deadline", "retry"),
+    [(15, 12, 2), (15, 15, 2), (3, 1, 1), (15, 3, 2.9), (15, 10, 0)],
+    ids=["hardly longer", "not longer", "no time for a call", "one attempt only", "no pause"],
+)
+def test_times_under_which_two_could_act_or_one_hiccup_ends_a_lead_are_refused(
+    duration: int, renew_deadline: float, retry: float
+):
+    with pytest.raises(Misconfigured, match=r"LeaseTimes: These lease times are not safe.*operator\.lease"):
+        LeaseTimes.of(duration, renew_deadline, retry)
+
+
+def test_the_default_times_are_what_the_arguments_default_to():
+    assert LeaseTimes.of(15, 10, 2) == LeaseTimes()
+    assert LeaseTimes.of(6, 4, 1).call == 1.5
+
+
+@pytest.mark.parametrize("times", [LeaseTimes(), LeaseTimes.of(6, 4, 1), LeaseTimes.of(30, 15, 3)])
+def test_the_next_one_acts_within_the_stated_bound_after_a_leader_vanished(times: LeaseTimes):
+    async def story() -> float:
+        lease = FakeLease()
+        first = Candidate(lease, "first", times=times)
+        await until(lambda: first.working, 1)
+        second = Candidate(lease, "second", times=times)
+        await asyncio.sleep(60.3)
+        vanished = now()
+        first.view.weather = "down"
+        taken = await until(lambda: second.working, 120)
+        await first.stop()
+        await second.stop()
+        return taken - vanished
+
+    assert in_virtual_time(story()) <= times.takeover + 0.2
+
+
+def test_who_does_not_lead_gets_no_epoch_to_act_under():
+    async def story() -> None:
+        lease = FakeLease()
+        first = Candidate(lease, "first")
+        with pytest.raises(Unavailable, match="NotLeading"):
+            first.elector.act()
+        await until(lambda: first.working, 1)
+        assert first.elector.act() == first.elector.epoch
+        first.view.weather = "silent"
+        await asyncio.sleep(TIMES.renew_deadline + 0.1)
+        with pytest.raises(Unavailable, match="NotLeading"):
+            first.elector.act()
+        await first.stop()
 
     in_virtual_time(story())
