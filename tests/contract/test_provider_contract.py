@@ -209,7 +209,52 @@ async def test_what_does_not_exist_is_deleted_without_a_word(rig: Rig):
 
 async def test_a_login_nobody_declared_is_a_stranger(rig: Rig):
     sneaky = rig.add_stranger()
-    assert [p.id for p in await rig.provider.inventory() if p.stranger] == [sneaky]
+    assert [p.id for p in await rig.provider.inventory() if p.stranger] == [sneaky.id]
+
+
+async def nobody_is_connected(rig: Rig, ids: list[str], control: Credential) -> None:
+    for _ in range(200):  # the backend ends a session as soon as its process looks up; each round asks the server anew
+        seen = await rig.provider.usage(ids, control)
+        if {usage.idle for usage in seen.values()} == {Idle.NOT_SEEN}:
+            return
+    pytest.fail(f"still connected: {seen}")
+
+
+async def test_containment_makes_new_and_cuts_off_old_and_the_named_strangers_at_once(rig: Rig):
+    sneaky = rig.add_stranger()
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    async with rig.somebody(rig.current), rig.somebody(sneaky):
+        await rig.provider.contain(op("Contain"), new, rig.current.id, [sneaky.id])
+        await nobody_is_connected(rig, [rig.current.id, sneaky.id], new)
+    assert await rig.provider.test(new) is Trial.WORKS
+    assert await rig.provider.test(rig.current) is Trial.DISABLED
+    assert not await rig.admits(rig.current)
+    assert not await rig.admits(sneaky)
+    assert await state(rig.provider, rig.current.id) is Existence.DISABLED
+
+
+async def test_containing_twice_is_the_same_as_once_also_after_a_restart(rig: Rig):
+    sneaky = rig.add_stranger()
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.contain(op("Contain"), new, rig.current.id, [sneaky.id])
+    again = rig.again()
+    await again.contain(op("Contain"), new, rig.current.id, [sneaky.id])
+    assert await again.test(new) is Trial.WORKS
+    assert not await rig.admits(rig.current)
+    assert not await rig.admits(sneaky)
+    assert await again.end_sessions(op("EndSessions"), sneaky.id) == 0
+
+
+async def test_a_stranger_that_is_gone_already_stops_nothing(rig: Rig):
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.contain(op("Contain"), new, rig.current.id, ["nobody"])
+    assert await rig.provider.test(rig.current) is Trial.DISABLED
+
+
+async def test_new_from_the_baseline_works_without_looking_at_old(rig: Rig):
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.ensure(op("Create"), new, "")
+    assert await rig.provider.test(new) is Trial.WORKS
 
 
 async def test_nothing_is_concluded_while_the_backend_is_down(rig: Rig):

@@ -131,6 +131,22 @@ class MemoryProvider:
 
         await self._board.write("ensure", make)
 
+    async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
+        self._up()
+        roles = self._backend.roles
+        named = [id_ for id_ in strangers if id_ in roles]
+        if any(roles[id_].declared for id_ in named):
+            raise Denied("NotContainable", "a declared role is never cut off")
+
+        def act() -> None:
+            roles[new.id] = Role(new.value, plan=self._plan, tag=f"{op.rotation_uid}/{op.generation}")
+            for id_ in (old_id, *named):
+                roles[id_].enabled = False
+
+        await self._board.write("contain", act)
+        for id_ in (old_id, *named):
+            await self.end_sessions(op, id_)
+
     async def test(self, credential: Credential) -> Trial:
         if self._backend.down:
             return Trial.DOWN

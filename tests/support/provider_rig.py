@@ -8,11 +8,14 @@ from typing import Protocol
 
 import psycopg
 
+from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
 from keyturn.providers.postgres.connections import OwnSessions
 from support.faults import Switchboard
 from support.memory_provider import MemoryBackend, MemoryProvider, Role
-from support.postgres_plan import CURRENT, SLOT_A, SLOT_B, Setting
+from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting
+
+SNEAKY = Credential("sneaky", Sealed("password-of-a-stranger"))
 
 
 class Rig(Protocol):
@@ -38,8 +41,8 @@ class Rig(Protocol):
         """The backend cannot be reached from now on."""
         ...
 
-    def add_stranger(self) -> str:
-        """A login nobody declared; its id."""
+    def add_stranger(self) -> Credential:
+        """A login nobody declared."""
         ...
 
 
@@ -75,9 +78,12 @@ class PostgresRig:
     def unplug(self) -> None:
         self.setting.server.halt()
 
-    def add_stranger(self) -> str:
-        self.setting.server.sql("CREATE ROLE sneaky LOGIN PASSWORD 'x'", "GRANT orders_owner TO sneaky")
-        return "sneaky"
+    def add_stranger(self) -> Credential:
+        server = self.setting.server
+        server.sql(f"CREATE ROLE sneaky LOGIN PASSWORD '{SNEAKY.value.reveal_text()}'", "GRANT orders_owner TO sneaky")
+        if self.setting.form == "CreateRole" and server.flavour.name != "15":
+            server.sql(f"GRANT sneaky TO {ROTATOR} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+        return SNEAKY
 
     def _login(self, credential: Credential, **options: str) -> psycopg.Connection:
         value = credential.value.reveal_text()
@@ -115,6 +121,6 @@ class MemoryRig:
     def unplug(self) -> None:
         self.backend.down = True
 
-    def add_stranger(self) -> str:
-        self.backend.roles["sneaky"] = Role(CURRENT.value, declared=False)
-        return "sneaky"
+    def add_stranger(self) -> Credential:
+        self.backend.roles[SNEAKY.id] = Role(SNEAKY.value, declared=False)
+        return SNEAKY

@@ -109,16 +109,55 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- After the first change has locked the role's row: may this operation touch it?
-CREATE OR REPLACE FUNCTION keyturn.require_ours(wanted name, tag text) RETURNS void
+CREATE OR REPLACE FUNCTION keyturn.require_turn(wanted name, tag text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE before text := keyturn.tag_of(wanted);
 BEGIN
-  PERFORM keyturn.require_harmless(wanted);
   IF substring(before FROM 'plan=(\S+)') <> substring(tag FROM 'plan=(\S+)') THEN PERFORM keyturn.refuse('KT003'); END IF;
   IF substring(before FROM 'epoch=([0-9]+)')::numeric > substring(tag FROM 'epoch=([0-9]+)')::numeric THEN
     PERFORM keyturn.refuse('KT004');
   END IF;
 END $$;
+
+CREATE OR REPLACE FUNCTION keyturn.require_ours(wanted name, tag text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM keyturn.require_harmless(wanted);
+  PERFORM keyturn.require_turn(wanted, tag);
+END $$;
+
+-- A login that reaches the owner's data and that nobody declared: no superuser, no role that replicates, not the rotator, no
+-- role of a plan, none that an administrator marked as known (break-glass logins among them).
+CREATE OR REPLACE FUNCTION keyturn.require_stranger(wanted name, owner_role name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF wanted = session_user OR wanted LIKE 'pg\_%'
+     OR EXISTS (SELECT 1 FROM keyturn.managed m WHERE m.role = wanted)
+     OR EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted AND (rolsuper OR rolreplication
+                  OR coalesce(shobj_description(oid, 'pg_authid'), '') ~ 'keyturn:known|keyturn:v1 plan='))
+     OR NOT EXISTS (
+       WITH RECURSIVE holders(oid) AS (
+         SELECT r.oid FROM pg_roles r JOIN keyturn.managed m ON m.role = r.rolname AND m.owner = owner_role
+         UNION SELECT oid FROM pg_roles WHERE rolname IN ('pg_read_all_data', 'pg_write_all_data')
+         UNION SELECT acl.grantee FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner AND o.rolname = owner_role,
+               LATERAL aclexplode(c.relacl) acl WHERE acl.grantee NOT IN (0, c.relowner)
+         UNION SELECT acl.grantee FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner AND o.rolname = owner_role
+               JOIN pg_attribute t ON t.attrelid = c.oid, LATERAL aclexplode(t.attacl) acl
+               WHERE acl.grantee NOT IN (0, c.relowner)
+       ), reach(oid) AS (
+         SELECT oid FROM holders
+         UNION SELECT m.member FROM pg_auth_members m JOIN reach r ON m.roleid = r.oid
+       )
+       SELECT 1 FROM reach JOIN pg_roles p USING (oid) WHERE p.rolname = wanted)
+  THEN PERFORM keyturn.refuse('KT014'); END IF;
+END $$;
+
+-- Marked by keyturn.contain below. Only CREATEROLE and superusers write comments on roles.
+CREATE OR REPLACE FUNCTION keyturn.is_contained(wanted name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted AND NOT rolsuper
+                   AND strpos(shobj_description(oid, 'pg_authid'), 'keyturn:contained') > 0)
+$$;
 
 CREATE OR REPLACE FUNCTION keyturn.uses(wanted name) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -250,6 +289,37 @@ BEGIN
   END IF;
 END $$;
 
+-- Somebody else may have the old value: the new role from the declared owner's membership and settings alone, the old one and
+-- the named strangers without login, all or nothing.
+CREATE OR REPLACE FUNCTION keyturn.contain(slot name, verifier text, tag text, former name, former_tag text, strangers name[])
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  owner_role name := keyturn.owner_of(slot);
+  stranger name;
+BEGIN
+  IF former = slot OR keyturn.owner_of(former) <> owner_role THEN PERFORM keyturn.refuse('KT001'); END IF;
+  PERFORM keyturn.ensure(slot, owner_role, verifier, tag);
+  PERFORM keyturn.require_tag(former_tag, 'disabled');
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = former) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = former) THEN PERFORM keyturn.refuse('KT006'); END IF;
+  EXECUTE format('ALTER ROLE %I NOLOGIN', former);
+  PERFORM keyturn.require_turn(former, former_tag);
+  IF keyturn.tag_of(former) IS NULL OR keyturn.tag_of(former) NOT LIKE '%state=retired' THEN
+    PERFORM keyturn.put_tag(former, former_tag);
+  END IF;
+  FOREACH stranger IN ARRAY strangers LOOP
+    CONTINUE WHEN NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = stranger);
+    EXECUTE format('ALTER ROLE %I NOLOGIN', stranger);
+    PERFORM keyturn.require_stranger(stranger, owner_role);
+    IF NOT keyturn.is_contained(stranger) THEN
+      EXECUTE format('COMMENT ON ROLE %I IS %L', stranger,
+        concat_ws(E'\n', (SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = stranger),
+                  'keyturn:contained'));
+    END IF;
+  END LOOP;
+END $$;
+
 -- Irreversible: a disabled role without sessions gets a verifier whose password nobody has.
 CREATE OR REPLACE FUNCTION keyturn.retire(wanted name, tag text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -271,21 +341,21 @@ END $$;
 CREATE OR REPLACE FUNCTION keyturn.terminate(wanted name) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  PERFORM keyturn.owner_of(wanted);
+  IF NOT keyturn.is_contained(wanted) THEN PERFORM keyturn.owner_of(wanted); END IF;
   IF keyturn.can_login(wanted) THEN PERFORM keyturn.refuse('KT007'); END IF;
   RETURN (SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid))
           FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
           WHERE r.rolname = wanted AND a.pid <> pg_backend_pid());
 END $$;
 
--- Who is connected as a listed role, and whether a dropped role has sessions that nobody can attribute (principal '').
+-- Who is connected as a listed role or as a stranger that was contained, and whether a dropped role has sessions that nobody can attribute (principal '').
 CREATE OR REPLACE FUNCTION keyturn.sessions()
 RETURNS TABLE (pid integer, started timestamptz, principal text, address text, port integer, kind text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT a.pid, a.backend_start, coalesce(r.rolname::text, ''), host(a.client_addr), a.client_port, a.backend_type
   FROM pg_stat_activity a LEFT JOIN pg_roles r ON r.oid = a.usesysid
   WHERE a.usesysid IS NOT NULL AND a.backend_type <> 'parallel worker'
-    AND (r.oid IS NULL OR r.rolname IN (SELECT m.role FROM keyturn.managed m))
+    AND (r.oid IS NULL OR r.rolname IN (SELECT m.role FROM keyturn.managed m) OR keyturn.is_contained(r.rolname))
 $$;
 
 -- The rules of pg_hba.conf that may be about a listed role. The server's list of them has lost the quotes that make a keyword
@@ -325,6 +395,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA keyturn FROM :"rotator";
 GRANT EXECUTE ON FUNCTION
   keyturn.version(), keyturn.listed(), keyturn.ensure(name, name, text, text), keyturn.enable(name, text, text),
-  keyturn.disable(name, text), keyturn.retire(name, text), keyturn.terminate(name), keyturn.sessions(), keyturn.rules()
+  keyturn.disable(name, text), keyturn.contain(name, text, text, name, text, name[]), keyturn.retire(name, text),
+  keyturn.terminate(name), keyturn.sessions(), keyturn.rules()
 TO :"rotator";
 COMMIT;

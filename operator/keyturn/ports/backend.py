@@ -22,6 +22,7 @@ class Capabilities:
     lists_sessions: bool
     disable_delay: timedelta = timedelta()  # worst case until a disable bites; watch >= 2x this
     usage_lag: timedelta = timedelta()
+    settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Provider(Protocol):
     ``op`` names the step: the same op always has the same outcome.
     """
 
-    capabilities: Capabilities
+    capabilities: Capabilities  # as last seen: ``identify`` and ``reach`` ask the backend
 
     async def reach(self) -> Reach:
         """Does the rotator's own login work? Never raises."""
@@ -109,7 +110,10 @@ class Provider(Protocol):
         ...
 
     async def ensure(self, op: Op, new: Credential, like: str) -> None:
-        """NEW exists, enabled, tagged, with this value and the rights of ``like``; one transaction where possible."""
+        """NEW exists, enabled, tagged, with this value and the rights of ``like``; one transaction where possible.
+
+        ``like`` empty: the declared baseline, and nothing of what any credential has now.
+        """
         ...
 
     async def test(self, credential: Credential) -> Trial:
@@ -126,6 +130,14 @@ class Provider(Protocol):
 
     async def enable(self, op: Op, credential: Credential) -> None:
         """Logins work again, with this value (its holder may have changed it)."""
+        ...
+
+    async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
+        """NEW as ``ensure`` makes it from the baseline; OLD and these strangers disabled; in one transaction.
+
+        Then their sessions are told to end; ``usage`` and ``end_sessions`` take these strangers from then on. Denied,
+        and nothing was changed, if one of them is a superuser, replicates, is the rotator, or is declared.
+        """
         ...
 
     async def end_sessions(self, op: Op, id_: str) -> int:

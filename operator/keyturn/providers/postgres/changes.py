@@ -1,4 +1,4 @@
-"""The five changes Keyturn makes to a role, in both forms of the rotator. Each is one transaction that guards itself.
+"""The changes Keyturn makes to a role, in both forms of the rotator. Each is one transaction that guards itself.
 
 The first statement of each is the change itself or a rewrite of the verifier: it locks the role's row, so that what is
 read after it (tag, epoch, sessions) cannot be overtaken by another writer; a guard that says no rolls all of it back.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from psycopg import sql
 
 from keyturn.core.sealed import Sealed
+from keyturn.ports import Credential
 from keyturn.providers.postgres.connections import Connection
+from keyturn.providers.postgres.containment import cut_off
 from keyturn.providers.postgres.parity import copy_settings, grant_owner
 from keyturn.providers.postgres.refusals import refused
 from keyturn.providers.postgres.roles import Role, memberships, powerful_reach, read_roles, uses
+from keyturn.providers.postgres.settings import Settings
 from keyturn.providers.postgres.tags import Mark, Tag
 
 
@@ -33,6 +37,12 @@ class Changes(Protocol):
 
     async def disable(self, connection: Connection, name: str, tag: Tag) -> None:
         """Logins are refused."""
+        ...
+
+    async def contain(
+        self, connection: Connection, new: Credential, old: str, strangers: Sequence[str], tags: tuple[Tag, Tag]
+    ) -> None:
+        """NEW from the baseline, OLD and the strangers without login; ``tags`` of NEW and of OLD."""
         ...
 
     async def retire(self, connection: Connection, name: str, tag: Tag) -> None:
@@ -73,6 +83,16 @@ class InstalledFunctions:
         """One function, one transaction."""
         await connection.execute("SELECT keyturn.disable(%s, %s)", [name, str(tag)])
 
+    async def contain(
+        self, connection: Connection, new: Credential, old: str, strangers: Sequence[str], tags: tuple[Tag, Tag]
+    ) -> None:
+        """One function, one transaction."""
+        made = verifier(connection, new.id, new.value)
+        await connection.execute(
+            "SELECT keyturn.contain(%s, %s, %s, %s, %s, %s)",
+            [new.id, made, str(tags[0]), old, str(tags[1]), list(strangers)],
+        )
+
     async def retire(self, connection: Connection, name: str, tag: Tag) -> None:
         """One function, one transaction. The server makes up the verifier."""
         await connection.execute("SELECT keyturn.retire(%s, %s)", [name, str(tag)])
@@ -94,8 +114,9 @@ _TERMINATE: Final = """
 class CreateRole:
     """The CREATEROLE attribute; from 16 on with ADMIN on the owner and its slots."""
 
-    def __init__(self, owner: str) -> None:
-        self._owner = owner
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._owner = settings.owner
 
     async def ensure(self, connection: Connection, slot: str, value: Sealed, like: str, tag: Tag) -> None:
         """Role, membership, settings and tag in one transaction: after a crash there is nothing or everything."""
@@ -137,6 +158,18 @@ class CreateRole:
                 return
             await _comment(connection, before, tag)
 
+    async def contain(
+        self, connection: Connection, new: Credential, old: str, strangers: Sequence[str], tags: tuple[Tag, Tag]
+    ) -> None:
+        """All in one transaction: whoever is refused, nothing was changed."""
+        async with connection.transaction():
+            await self.ensure(connection, new.id, new.value, self._owner, tags[0])
+            change = sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(old))
+            before = await _changed(connection, change, old, tags[1], harmless=False)
+            if before.tag is None or before.tag.state is not Mark.RETIRED:
+                await _comment(connection, before, tags[1])
+            await cut_off(connection, self._settings, strangers)
+
     async def retire(self, connection: Connection, name: str, tag: Tag) -> None:
         """Guards asked again inside the transaction that makes it irreversible."""
         async with connection.transaction():
@@ -168,21 +201,21 @@ class CreateRole:
             raise refused("KT011")
 
 
-async def _changed(connection: Connection, change: sql.Composed, name: str, tag: Tag) -> Role:
+async def _changed(connection: Connection, change: sql.Composed, name: str, tag: Tag, *, harmless: bool = True) -> Role:
     if name not in await read_roles(connection, [name]):
         raise refused("KT012")
     await connection.execute(change)
-    return await _guarded(connection, name, tag)
+    return await _guarded(connection, name, tag, harmless=harmless)
 
 
-async def _guarded(connection: Connection, name: str, tag: Tag) -> Role:
+async def _guarded(connection: Connection, name: str, tag: Tag, *, harmless: bool = True) -> Role:
     """The role as it is now that nobody else can change it, if this operation may touch it."""
     role = (await read_roles(connection, [name]))[name]
     if role.tag and role.tag.plan != tag.plan:
         raise refused("KT003")
     if role.tag and role.tag.epoch > tag.epoch:
         raise refused("KT004")
-    if await powerful_reach(connection, [name]):
+    if harmless and await powerful_reach(connection, [name]):
         raise refused("KT006")
     return role
 

@@ -96,7 +96,7 @@ _INSTALLED: Final = """
       AND has_function_privilege(p.oid, 'EXECUTE')
 """
 _CALLED: Final = (
-    "version", "listed", "ensure", "enable", "disable", "retire", "terminate", "sessions", "rules",
+    "version", "listed", "ensure", "enable", "disable", "contain", "retire", "terminate", "sessions", "rules",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Superusers are left out: they reach everything, always, and are the server's own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from keyturn.core.model import Existence
@@ -39,7 +39,8 @@ _STRANGERS: Final = """
         SELECT m.member, r.way FROM pg_auth_members m JOIN reach r ON m.roleid = r.oid
     )
     SELECT p.rolname::text, min(r.way) FROM reach r JOIN pg_roles p USING (oid)
-    WHERE p.rolcanlogin AND NOT p.rolsuper AND p.oid NOT IN (SELECT oid FROM declared) AND p.rolname <> %(rotator)s
+    WHERE (p.rolcanlogin OR p.rolname = ANY(%(besides)s)) AND NOT p.rolsuper
+      AND p.oid NOT IN (SELECT oid FROM declared) AND p.rolname <> %(rotator)s
       AND coalesce(shobj_description(p.oid, 'pg_authid'), '') NOT LIKE '%%' || %(known)s || '%%'
     GROUP BY 1 ORDER BY 1
 """
@@ -49,16 +50,19 @@ async def inventory(connection: Connection, settings: Settings) -> tuple[Princip
     """Owner and slots with their state, and strangers with the way they reach the data."""
     roles = await read_roles(connection, settings.roles)
     ours = tuple(_principal(name, roles.get(name)) for name in settings.roles)
-    cursor = await connection.execute(
-        _STRANGERS,
-        {"declared": list(settings.roles), "owner": settings.owner, "rotator": settings.user, "known": KNOWN},
-    )
     way_out = f"revoke that, or declare the login: COMMENT ON ROLE … IS '{KNOWN} <who it is>'"
     strangers = tuple(
-        Principal(str(name), Existence.ACTIVE, stranger=True, why=f"{way}; {way_out}")
-        for name, way in await cursor.fetchall()
+        Principal(name, Existence.ACTIVE, stranger=True, why=f"{way}; {way_out}")
+        for name, way in (await find_strangers(connection, settings)).items()
     )
     return (*ours, *strangers)
+
+
+async def find_strangers(connection: Connection, settings: Settings, besides: Sequence[str] = ()) -> Mapping[str, str]:
+    """Each stranger and the way it reaches the data; those named in ``besides`` also if they cannot log in."""
+    names = {"declared": list(settings.roles), "owner": settings.owner, "rotator": settings.user}
+    cursor = await connection.execute(_STRANGERS, {**names, "known": KNOWN, "besides": list(besides)})
+    return {str(name): str(way) for name, way in await cursor.fetchall()}
 
 
 def _principal(name: str, role: Role | None) -> Principal:

@@ -15,7 +15,6 @@ from typing import Final
 from keyturn.core.model import Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
 from keyturn.ports import (
-    Capabilities,
     Checklist,
     Conflict,
     Credential,
@@ -30,9 +29,11 @@ from keyturn.ports import (
     Unavailable,
     Usage,
 )
+from keyturn.providers.postgres.abilities import UNASKED, read_abilities
 from keyturn.providers.postgres.changes import Changes, CreateRole, InstalledFunctions
 from keyturn.providers.postgres.checklist import go_through, try_endpoints
 from keyturn.providers.postgres.connections import Connection, Connector, OwnSessions
+from keyturn.providers.postgres.containment import contained
 from keyturn.providers.postgres.identity import Identity, same_system
 from keyturn.providers.postgres.inventory import free_slot, inventory
 from keyturn.providers.postgres.parity import missing_settings
@@ -46,36 +47,31 @@ from keyturn.providers.postgres.trials import trial
 _ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
 _LENGTH: Final = 40  # 238 bits
 
-CAPABILITIES: Final = Capabilities(
-    reversible_disable=True,
-    tells_disabled_from_wrong=True,
-    sees_refused_attempts=False,  # only the server's log has them
-    lists_sessions=True,
-)
-
 
 class PostgresProvider:
     """Satisfies ``ports.Provider`` for one plan on one server."""
 
-    capabilities = CAPABILITIES
-
     def __init__(self, settings: Settings, own: OwnSessions) -> None:
+        self.capabilities = UNASKED
         self._settings = settings
         self._connector = Connector(settings, own)
         self._identity = Identity(settings.system)
-        self._changes: Changes = InstalledFunctions() if settings.functions else CreateRole(settings.owner)
+        self._changes: Changes = InstalledFunctions() if settings.functions else CreateRole(settings)
 
     # --------------------------------------------------------------------------------------------- looking
 
     async def identify(self) -> str:
         """The declared system's own name: system identifier and database. Raises like a mutation would."""
         async with self._connector.admin() as admin:
-            return (await self._identity.require(admin)).name
+            system = await self._identity.require(admin)
+            self.capabilities = await read_abilities(admin)
+            return system.name
 
     async def reach(self) -> Reach:
         """Does the rotator's own login work? Never raises."""
         try:
-            async with self._connector.admin():
+            async with self._connector.admin() as admin:
+                self.capabilities = await read_abilities(admin)
                 return Reach.UP
         except Unavailable:
             return Reach.DOWN
@@ -129,16 +125,26 @@ class PostgresProvider:
 
     async def ensure(self, op: Op, new: Credential, like: str) -> None:
         """The slot exists, enabled, tagged, with this value, the owner's rights and ``like``'s settings."""
+        like = like or self._settings.owner
         self._require_ours(like)
-        if new.id not in self._settings.slots:
-            raise Misconfigured("NotASlot", f"{new.id} is not one of spec.postgres.slots.")
-        _require_fit(new)
+        self._require_slot(new)
         tag = self._tag(op, Mark.ACTIVE)
         async with self._writing() as admin:
             await self._changes.ensure(admin, new.id, new.value, like, tag)
-            await _read_back(admin, new.id, tag, can_login=True)
-            if await missing_settings(admin, self._settings.owner, new.id):
-                raise _changed_meanwhile()
+            await self._read_back_new(admin, new.id, tag)
+
+    async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
+        """See ``containment``: one transaction, then the sessions. Rights and settings are the owner's alone."""
+        self._require_ours(old_id)
+        self._require_slot(new)
+        tags = self._tag(op, Mark.ACTIVE), self._tag(op, Mark.DISABLED)
+        async with self._writing() as admin:
+            await self._changes.contain(admin, new, old_id, strangers, tags)
+            await self._read_back_new(admin, new.id, tags[0])
+            for name in (old_id, *strangers):
+                if await _role(admin, name) is not None:
+                    await _read_back(admin, name, None, can_login=False)
+                    await self._changes.terminate(admin, name)
 
     async def enable(self, op: Op, credential: Credential) -> None:
         """LOGIN, with a verifier of this value."""
@@ -160,10 +166,11 @@ class PostgresProvider:
                 await _read_back(admin, id_, None, can_login=False)
 
     async def end_sessions(self, op: Op, id_: str) -> int:
-        """Only of a role that cannot log in."""
+        """Only of a role that cannot log in: the plan's, or a stranger that was contained."""
         _ = op
-        self._require_ours(id_)
         async with self._writing() as admin:
+            if id_ not in self._settings.roles and not await contained(admin, id_):
+                raise refused("KT001")
             return await self._changes.terminate(admin, id_)
 
     async def delete(self, op: Op, id_: str) -> None:
@@ -186,6 +193,16 @@ class PostgresProvider:
         async with self._connector.admin(writing=True) as admin:
             await self._identity.require(admin)
             yield admin
+
+    async def _read_back_new(self, admin: Connection, slot: str, tag: Tag) -> None:
+        await _read_back(admin, slot, tag, can_login=True)
+        if await missing_settings(admin, self._settings.owner, slot):
+            raise _changed_meanwhile()
+
+    def _require_slot(self, new: Credential) -> None:
+        if new.id not in self._settings.slots:
+            raise Misconfigured("NotASlot", f"{new.id} is not one of spec.postgres.slots.")
+        _require_fit(new)
 
     def _tag(self, op: Op, mark: Mark) -> Tag:
         return Tag.of(self._settings.plan, op, mark)

@@ -81,6 +81,21 @@ _TABLE: dict[str, tuple[str, str]] = {
             "functions.sql does."
         ),
     ),
+    "KT014": (
+        "NotContainable",
+        (
+            "A role that shall be cut off is a superuser, may replicate, is the rotator, is declared (keyturn:known), "
+            "belongs to a plan, or does not reach this plan's data: nothing was changed. Take it off the list, or see "
+            "to it yourself (ALTER ROLE … NOLOGIN)."
+        ),
+    ),
+    "KT015": (
+        "StrangerOutOfReach",
+        (
+            "The rotator has no ADMIN on a role that shall be cut off: nothing was changed. As an administrator GRANT "
+            "<stranger> TO <rotator> WITH ADMIN TRUE, INHERIT FALSE, SET FALSE, or ALTER ROLE <stranger> NOLOGIN."
+        ),
+    ),
 }
 
 

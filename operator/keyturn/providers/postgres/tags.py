@@ -17,6 +17,7 @@ _TAG = re.compile(
 )
 KNOWN = "keyturn:known"  # a person's word in a role's comment: this login is meant to reach the data
 REVIEWED = "keyturn:reviewed"  # the same for a function, view or policy that looks at the login's name
+CONTAINED = "keyturn:contained"  # ours, in the comment of a stranger that was cut off
 
 
 class Mark(StrEnum):
