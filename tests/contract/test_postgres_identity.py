@@ -26,6 +26,7 @@ def at(*servers: PostgresServer) -> tuple[dict[str, object], ...]:
 # -------------------------------------------------------------------------------------------------------- which system
 
 
+@pytest.mark.fm(9)
 async def test_a_clone_with_the_same_system_identifier_is_another_system(plain: Setting):
     twin = plain.server.clone()
     try:
@@ -38,6 +39,7 @@ async def test_a_clone_with_the_same_system_identifier_is_another_system(plain: 
         twin.stop()
 
 
+@pytest.mark.fm(9)
 async def test_another_server_with_the_same_role_names_is_another_system(plain: Setting):
     with running("16") as other:
         make_ready(other, "CreateRole")
@@ -58,6 +60,7 @@ async def test_another_database_of_the_same_server_is_another_system(setting: Se
     assert refused.value.reason == "WrongSystem"
 
 
+@pytest.mark.fm(9)
 async def test_nothing_is_changed_on_a_system_the_plan_was_not_adopted_on(setting: Setting):
     provider = setting.but(system="7000000000000000000/shop").open()
     new = Credential(SLOT_B, provider.mint())
@@ -87,11 +90,13 @@ async def test_a_standby_cannot_prove_to_be_the_same_and_takes_no_change(plain: 
         twin.stop()
 
 
+@pytest.mark.fm(9)
 async def test_a_credential_that_does_not_log_in_proves_nothing(setting: Setting):
     wrong = Credential(SLOT_A, setting.open().mint())
     assert await setting.open().same_system(wrong) is Sameness.UNKNOWN
 
 
+@pytest.mark.fm(11, 54)
 async def test_a_working_and_a_dead_endpoint_together_are_down(setting: Setting):
     ends = (*at(setting.server), {"name": "dead", "host": "localhost", "port": 1})
     provider = setting.but(endpoints=ends).open()

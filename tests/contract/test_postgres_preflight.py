@@ -135,6 +135,7 @@ async def test_an_endpoint_that_refuses_or_wants_the_password_in_clear_is_named(
         plain.server.hba(f"{how} all all 127.0.0.1/32 scram-sha-256")
 
 
+@pytest.mark.fm(9)
 async def test_a_current_credential_that_does_not_log_in_is_told_from_a_disabled_one(plain: Setting):
     assert "CurrentRefused" in await found(plain, Credential(SLOT_A, Sealed("something-else-entirely")))
     plain.server.sql("ALTER ROLE orders_a NOLOGIN")
@@ -145,6 +146,7 @@ async def test_a_secret_with_a_role_of_nobodys_plan_blocks(plain: Setting):
     assert "CurrentNotDeclared" in await found(plain, Credential("postgres", Sealed(plain.server.password)))
 
 
+@pytest.mark.fm(54)
 async def test_an_endpoint_that_nobody_listens_on_is_down(plain: Setting):
     server = plain.server
     ends = ({"name": "primary", "host": server.host, "port": server.port}, {"name": "two", "host": server.host,

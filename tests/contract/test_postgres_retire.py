@@ -31,6 +31,7 @@ PASSWORD = CURRENT.value.reveal_text()
 # ---------------------------------------------------------------------------------------------- disable, enable, retire
 
 
+@pytest.mark.fm(43)
 async def test_a_holder_who_changed_his_password_gets_the_escrowed_one_back(setting: Setting):
     provider = setting.open()
     with session(setting, CURRENT) as connection:
@@ -51,6 +52,7 @@ async def test_a_retired_role_cannot_be_enabled_again(setting: Setting):
     assert refused.value.reason == "AlreadyRetired"
 
 
+@pytest.mark.fm(37)
 async def test_the_old_value_of_a_retired_role_is_worthless_even_if_somebody_lets_it_log_in(setting: Setting):
     provider = setting.open()
     await made(provider)
@@ -60,6 +62,7 @@ async def test_the_old_value_of_a_retired_role_is_worthless_even_if_somebody_let
     assert await provider.test(CURRENT) is Trial.REFUSED
 
 
+@pytest.mark.fm(40)
 async def test_a_prepared_transaction_counts_as_use_and_stops_delete(setting: Setting):
     provider = setting.open()
     new = await made(provider)
@@ -78,6 +81,7 @@ async def test_a_prepared_transaction_counts_as_use_and_stops_delete(setting: Se
     assert refused.value.reason == "StillInUse"
 
 
+@pytest.mark.fm(32)
 async def test_sessions_of_a_dropped_role_make_idle_unknown(setting: Setting):
     provider = setting.open()
     setting.server.sql(
@@ -98,6 +102,7 @@ async def test_a_forged_label_does_not_make_a_session_ours(setting: Setting):
     assert {session.ours for session in seen.sessions} == {True, False}
 
 
+@pytest.mark.fm(32)
 async def test_a_rotator_that_may_not_see_addresses_says_so(servers: Servers):
     setting = make_ready(servers["15"], "CreateRole")
     setting.server.sql(f"REVOKE pg_read_all_stats FROM {ROTATOR}")

@@ -86,6 +86,7 @@ async def test_a_hostile_search_path_cannot_smuggle_statements_into_the_copy(set
         assert connection.execute("SHOW search_path").fetchone() == ('"a;alter/**/role/**/orders_a/**/superuser"',)
 
 
+@pytest.mark.fm(8)
 async def test_settings_of_a_former_generation_do_not_stay_on_the_slot(setting: Setting):
     provider = setting.open()
     new = await made(provider)
@@ -95,6 +96,7 @@ async def test_settings_of_a_former_generation_do_not_stay_on_the_slot(setting: 
         assert connection.execute("SHOW work_mem").fetchone() != ("11MB",)
 
 
+@pytest.mark.fm(10)
 @pytest.mark.parametrize(
     "statement",
     [
@@ -109,6 +111,7 @@ async def test_a_slot_with_other_rights_or_another_role_is_lacking(setting: Sett
     assert await provider.test(new) is Trial.LACKING
 
 
+@pytest.mark.fm(10)
 async def test_a_slot_that_lost_its_inheritance_is_lacking(setting: Setting):
     provider = setting.open()
     new = await made(provider)
@@ -135,6 +138,7 @@ async def test_an_expiry_of_infinity_is_no_expiry_and_can_be_read(setting: Setti
 # ------------------------------------------------------------------------------------------------------- tag and epoch
 
 
+@pytest.mark.fm(38, 44)
 async def test_an_older_leader_is_refused_in_the_same_transaction(setting: Setting):
     provider = setting.open()
     new = Credential(SLOT_B, provider.mint())
@@ -150,6 +154,7 @@ async def test_an_older_leader_is_refused_in_the_same_transaction(setting: Setti
     assert await provider.test(new) is Trial.WORKS
 
 
+@pytest.mark.fm(6)
 async def test_a_role_of_another_plan_is_not_touched(setting: Setting):
     await made(setting.open())
     other = setting.but(plan="other-plan").open()
@@ -165,6 +170,7 @@ async def test_a_role_of_another_plan_is_not_touched(setting: Setting):
         await other.next_id(SLOT_A)
 
 
+@pytest.mark.fm(6, 8)
 async def test_an_existing_role_that_nobody_handed_over_is_not_taken(setting: Setting):
     if setting.form == "CreateRole":
         setting.server.sql("CREATE ROLE orders_b NOLOGIN")
@@ -190,6 +196,7 @@ async def test_what_people_wrote_in_a_roles_comment_stays(setting: Setting):
     )
 
 
+@pytest.mark.fm(8)
 async def test_a_slot_that_another_rotation_left_enabled_is_not_overwritten(setting: Setting):
     provider = setting.open()
     new = await made(provider)
@@ -199,6 +206,7 @@ async def test_a_slot_that_another_rotation_left_enabled_is_not_overwritten(sett
     assert await provider.test(new) is Trial.WORKS
 
 
+@pytest.mark.fm(44)
 async def test_two_writers_at_once_never_both_succeed_silently(setting: Setting):
     provider = setting.open()
     await made(provider)
@@ -211,6 +219,7 @@ async def test_two_writers_at_once_never_both_succeed_silently(setting: Setting)
     await provider.disable(op("Disable"), SLOT_B)
 
 
+@pytest.mark.fm(7)
 async def test_a_change_that_is_refused_at_its_end_leaves_nothing_of_itself(setting: Setting):
     provider = setting.open()
     query = "SELECT rolname, rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'orders_b'"
@@ -222,6 +231,7 @@ async def test_a_change_that_is_refused_at_its_end_leaves_nothing_of_itself(sett
     assert setting.server.sql(query) == before
 
 
+@pytest.mark.fm(3)
 async def test_a_connection_lost_in_mid_write_leaves_the_outcome_unknown_and_the_same_op_repairs_it(setting: Setting):
     provider = setting.open()
     await made(provider)

@@ -42,6 +42,7 @@ async def whole_rotation(setting: Setting) -> Credential:
     return new
 
 
+@pytest.mark.fm(60)
 async def test_no_value_reaches_the_servers_log_or_ours(setting: Setting, caplog: pytest.LogCaptureFixture):
     start = len(setting.server.log_text())
     with caplog.at_level(logging.DEBUG):
@@ -55,6 +56,7 @@ async def test_no_value_reaches_the_servers_log_or_ours(setting: Setting, caplog
             assert guise not in caplog.text
 
 
+@pytest.mark.fm(60)
 async def test_no_error_carries_a_value_or_the_drivers_words(setting: Setting):
     provider = setting.but(admin=(("password", "not-the-password-at-all"),)).open()
     with pytest.raises(KeyturnError) as refused:

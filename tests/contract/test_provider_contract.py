@@ -63,6 +63,7 @@ async def test_the_inventory_names_the_plan_and_rotation_that_made_a_credential(
     assert entry.tag == "rotation-1/1"
 
 
+@pytest.mark.fm(3)
 async def test_ensuring_twice_is_the_same_as_once_also_after_a_restart(rig: Rig):
     new = await made(rig)
     await rig.again().ensure(op("Create"), new, rig.current.id)
@@ -91,6 +92,7 @@ async def test_a_disabled_credential_says_so_to_its_holder_only(rig: Rig):
     assert await state(rig.provider, rig.current.id) is Existence.DISABLED
 
 
+@pytest.mark.fm(33)
 async def test_disabling_twice_is_the_same_as_once(rig: Rig):
     await made(rig)
     await rig.provider.disable(op("Disable"), rig.current.id)
@@ -124,6 +126,7 @@ async def test_nobody_connected_is_idle_because_the_control_session_was_seen(rig
     assert {usage.idle for usage in seen.values()} == {Idle.NOT_SEEN}
 
 
+@pytest.mark.fm(32)
 async def test_without_a_control_session_nobody_knows(rig: Rig):
     wrong = Credential(rig.current.id, Sealed("not-the-value-at-all"))
     seen = (await rig.provider.usage([rig.current.id], wrong))[rig.current.id]
@@ -146,18 +149,21 @@ async def test_sessions_outlive_disabling_and_end_when_told(rig: Rig):
             pytest.fail("the session did not end")
 
 
+@pytest.mark.fm(30)
 async def test_sessions_of_an_enabled_credential_are_not_ended(rig: Rig):
     async with rig.somebody(rig.current):
         with pytest.raises(Denied):
             await rig.provider.end_sessions(op("EndSessions"), rig.current.id)
 
 
+@pytest.mark.fm(40)
 async def test_an_enabled_credential_is_not_deleted(rig: Rig):
     with pytest.raises(Denied):
         await rig.provider.delete(op("Delete"), rig.current.id)
     assert await rig.provider.test(rig.current) is Trial.WORKS
 
 
+@pytest.mark.fm(40)
 async def test_a_credential_with_open_sessions_is_not_deleted(rig: Rig):
     new = await made(rig)
     async with rig.somebody(rig.current):
@@ -257,6 +263,7 @@ async def test_new_from_the_baseline_works_without_looking_at_old(rig: Rig):
     assert await rig.provider.test(new) is Trial.WORKS
 
 
+@pytest.mark.fm(53)
 async def test_nothing_is_concluded_while_the_backend_is_down(rig: Rig):
     rig.unplug()
     assert await rig.provider.reach() is Reach.DOWN

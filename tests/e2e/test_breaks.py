@@ -13,10 +13,12 @@ pytestmark = pytest.mark.e2e
 Plays = Callable[[str, Play], None]
 
 
+@pytest.mark.fm(9)
 def test_another_server_with_the_same_role_names_is_refused_before_any_change(plays: Plays) -> None:
     plays("wrong-system", breaks.wrong_system)
 
 
+@pytest.mark.fm(9)
 def test_a_clone_with_the_same_system_identifier_is_refused_before_any_change(plays: Plays) -> None:
     plays("clone", breaks.clone)
 
@@ -25,6 +27,7 @@ def test_an_empty_value_is_refused_and_nothing_is_made_of_it(plays: Plays) -> No
     plays("empty-value", breaks.empty_value)
 
 
+@pytest.mark.fm(16)
 def test_pods_that_crash_with_the_new_credential_are_rolled_back(plays: Plays) -> None:
     plays("crashloop", breaks.crashloop)
 
@@ -33,9 +36,11 @@ def test_pods_that_still_hold_the_old_value_are_held_unready_and_rolled_back(pla
     plays("overridden", breaks.overridden)
 
 
+@pytest.mark.fm(24, 30)
 def test_a_stranger_blocks_by_name_until_it_ends(plays: Plays) -> None:
     plays("stranger", breaks.stranger)
 
 
+@pytest.mark.fm(53)
 def test_an_unreachable_backend_is_waited_for_and_nothing_is_rolled_back(plays: Plays) -> None:
     plays("unplug", breaks.unplug)

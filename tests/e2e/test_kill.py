@@ -14,6 +14,7 @@ from .conftest import Shop, assert_all
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.fm(1, 2, 22, 61)
 def test_an_operator_killed_at_any_of_ten_points_changes_nothing_in_the_outcome(shop: Shop) -> None:
     # Given a rotation that has time enough, however often somebody new takes over
     scene = shop.scene("killed")

@@ -28,6 +28,7 @@ MAY_HOLD = (
 MAY_HOLD_ROTATOR = (f"/registry/secrets/{SHOP}/postgres-rotator",)
 
 
+@pytest.mark.fm(60, 61)
 def test_a_rotation_completes_and_no_value_is_seen_outside_secret_and_escrow(shop: Shop) -> None:
     # Given an operator, injectors and probes that log at DEBUG, and values that can be recognised
     before = url_in_use(shop.stage)

@@ -250,6 +250,7 @@ def test_what_is_left_out_is_filled_in(admission: Admission) -> None:
     assert spec["historyLimit"] == 10
 
 
+@pytest.mark.fm(57)
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [

@@ -49,6 +49,7 @@ async def test_the_escrow_lives_in_the_operators_namespace_and_belongs_to_no_oth
     assert stored["annotations"] == {"keyturn.dev/plan": "shop/orders-db"}
 
 
+@pytest.mark.fm(6)
 async def test_making_it_a_second_time_is_refused(world: KubeCluster):
     await saved(world)
 
@@ -60,6 +61,7 @@ async def test_making_it_a_second_time_is_refused(world: KubeCluster):
     assert found.values == VALUES
 
 
+@pytest.mark.fm(44)
 async def test_it_is_changed_by_whoever_has_seen_its_latest_version_only(world: KubeCluster):
     first = await saved(world)
     more = {**first.values, "orders_b": Sealed("new-value-0123456789")}
@@ -97,6 +99,7 @@ async def test_an_empty_blank_or_redacted_looking_value_is_not_put_there(world: 
     assert await world.escrow(PLAN.uid) is None
 
 
+@pytest.mark.fm(6)
 async def test_a_damaged_escrow_stops_everything_and_says_its_name(world: KubeCluster, kubectl: Kubectl):
     await saved(world)
     kubectl("patch", "secret", f"keyturn-escrow-{PLAN.uid}", "-p", '{"data":{"escrow.json":"bm90IGpzb24="}}')

@@ -100,6 +100,7 @@ async def test_a_leader_that_stops_empties_the_holder_and_the_next_one_leads_at_
     assert spec(kubectl).get("holderIdentity", "") == ""
 
 
+@pytest.mark.fm(52)
 async def test_a_leader_that_vanishes_is_replaced_only_after_its_time(start: Start):
     loop = asyncio.get_running_loop()
     first = await start("first")
@@ -116,6 +117,7 @@ async def test_a_leader_that_vanishes_is_replaced_only_after_its_time(start: Sta
     assert second.elector.epoch == epoch + 1
 
 
+@pytest.mark.fm(44)
 async def test_of_many_that_start_at_once_exactly_one_leads(start: Start):
     processes = [await start(f"process-{number}") for number in range(5)]
     waits = [asyncio.ensure_future(process.leads.wait()) for process in processes]

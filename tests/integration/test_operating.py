@@ -166,6 +166,7 @@ async def test_what_happens_to_our_kinds_wakes_the_plan(start: Any, kubectl: Kub
     await replica.until(lambda: key in replica.looked)
 
 
+@pytest.mark.fm(44)
 async def test_only_the_leader_works_and_the_next_one_knows_everything_when_it_takes_over(
     start: Any, kubectl: Kubectl, namespace: str
 ):
@@ -184,6 +185,7 @@ async def test_only_the_leader_works_and_the_next_one_knows_everything_when_it_t
     assert second.epochs == [first.epochs[0] + 1]
 
 
+@pytest.mark.fm(47)
 async def test_a_watch_that_is_refused_for_good_ends_the_process_instead_of_leaving_it_blind(
     cluster: Cluster, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

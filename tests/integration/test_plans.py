@@ -71,6 +71,7 @@ async def test_status_is_saved_and_the_answer_can_be_saved_again(world: KubeClus
     assert twice.spec == plan.spec
 
 
+@pytest.mark.fm(44, 50)
 async def test_of_two_who_save_from_the_same_reading_the_second_one_loses(
     world: KubeCluster, namespace: str, plan: PlanRecord
 ):
@@ -94,6 +95,7 @@ async def test_saving_the_status_of_a_plan_made_anew_is_refused(
     assert (await read(world, namespace)).status.generation == 0
 
 
+@pytest.mark.fm(58)
 async def test_the_finalizer_holds_a_deleted_plan_until_it_is_released_and_those_of_others_stay(
     world: KubeCluster, namespace: str, kubectl: Kubectl, plan: PlanRecord
 ):
@@ -142,6 +144,7 @@ async def test_only_the_rotations_of_a_plan_are_its_own_whoever_made_them(
     assert (await only_rotation(world, namespace)).key.name == "by-hand"
 
 
+@pytest.mark.fm(44, 50)
 async def test_the_status_of_a_rotation_is_saved_by_compare_and_set(
     world: KubeCluster, namespace: str, kubectl: Kubectl, plan: PlanRecord
 ):
@@ -224,6 +227,7 @@ async def test_an_event_that_cannot_be_made_harms_nobody(world: KubeCluster, pla
     await world.announce(nowhere, "RotationPlan", plan.uid, Announcement("A", "b"))
 
 
+@pytest.mark.fm(56)
 def test_a_plan_whose_status_a_newer_version_wrote_is_marked_and_asks_for_nothing_to_be_forgotten():
     stored = plan_manifest() | {"status": {"generation": "not a number any more"}}
 
@@ -234,6 +238,7 @@ def test_a_plan_whose_status_a_newer_version_wrote_is_marked_and_asks_for_nothin
     assert "status.generation" in record.invalid.message
 
 
+@pytest.mark.fm(56)
 async def test_an_unreadable_status_is_never_overwritten(world: KubeCluster):
     record = plan_of(plan_manifest() | {"status": {"generation": "?"}})
 
@@ -253,6 +258,7 @@ def test_a_plan_that_does_not_parse_says_the_place_and_never_the_value():
     assert record.spec.suspend
 
 
+@pytest.mark.fm(56)
 def test_a_rotation_that_does_not_parse_stops_everything_instead_of_being_ignored():
     with pytest.raises(Misconfigured, match="RotationUnreadable"):
         rotation_of(manifest("Rotation", "odd", SPEC) | {"status": {"generation": "?"}})

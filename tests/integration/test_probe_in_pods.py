@@ -166,6 +166,7 @@ async def test_a_pod_proves_what_its_processes_and_files_hold(ground: Ground) ->
     assert any(connection.local_port == 9901 for connection in testimony.connections), "our own challenge"
 
 
+@pytest.mark.fm(27)
 async def test_a_process_older_than_its_file_is_not_proof(ground: Ground) -> None:
     ground.secret(OLD)
     ground.start("file", mounted=True)

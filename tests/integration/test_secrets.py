@@ -63,6 +63,7 @@ async def test_only_the_managed_key_is_written_and_keyturn_owns_only_that(
     assert after.uid == before.uid
 
 
+@pytest.mark.fm(12)
 async def test_a_write_decided_on_an_older_version_is_refused_and_changes_nothing(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
@@ -76,6 +77,7 @@ async def test_a_write_decided_on_an_older_version_is_refused_and_changes_nothin
     assert held(kubectl)["DATABASE_URL"] == OLD
 
 
+@pytest.mark.fm(15)
 async def test_a_secret_deleted_in_between_is_not_resurrected(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest())
     gone = await read(world, namespace)
@@ -87,6 +89,7 @@ async def test_a_secret_deleted_in_between_is_not_resurrected(world: KubeCluster
     assert await world.secret(ObjectKey(namespace, "orders-db")) is None
 
 
+@pytest.mark.fm(15)
 async def test_a_secret_made_anew_under_the_name_is_not_written(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest())
     former = await read(world, namespace)
@@ -122,6 +125,7 @@ async def test_writing_what_is_there_already_does_not_change_the_object(
     assert (await read(world, namespace)).resource_version == once.resource_version
 
 
+@pytest.mark.fm(13)
 async def test_another_writer_is_named(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest())
     await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)})
@@ -156,6 +160,7 @@ async def test_a_key_beside_a_writer_by_string_data_is_not_deleted_when_it_is_no
     assert held(kubectl) == {"DATABASE_URL": OLD, "OTHER": NEW}
 
 
+@pytest.mark.fm(14)
 async def test_an_immutable_secret_is_seen_and_not_written(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest({"immutable": True}))
     found = await read(world, namespace)
@@ -186,6 +191,7 @@ async def test_binary_values_survive_byte_for_byte(world: KubeCluster, namespace
     assert (await read(world, namespace)).data["DATABASE_URL"].reveal() == raw
 
 
+@pytest.mark.fm(14)
 @pytest.mark.parametrize(
     ("metadata", "named"),
     [
@@ -205,6 +211,7 @@ async def test_a_secret_that_another_tool_marked_as_its_own_says_whose(
     assert named in (await read(world, namespace)).controlled_by
 
 
+@pytest.mark.fm(14)
 async def test_a_secret_controlled_through_an_owner_reference_names_the_owner(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
@@ -216,6 +223,7 @@ async def test_a_secret_controlled_through_an_owner_reference_names_the_owner(
     assert (await read(world, namespace)).controlled_by == "SealedSecret/orders-db (bitnami.com)"
 
 
+@pytest.mark.fm(14)
 async def test_a_secret_whose_contents_come_from_git_names_the_tool_and_the_key(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
@@ -253,6 +261,7 @@ async def test_a_secret_of_somebody_else_is_not_taken_for_the_probes(
     assert held(kubectl)["DATABASE_URL"] == OLD
 
 
+@pytest.mark.fm(38, 52)
 async def test_a_process_that_does_not_lead_any_more_writes_nothing(
     world: KubeCluster, namespace: str, kubectl: Kubectl, client: KubeClient
 ):
@@ -269,6 +278,7 @@ async def test_a_process_that_does_not_lead_any_more_writes_nothing(
     assert held(kubectl)["DATABASE_URL"] == OLD
 
 
+@pytest.mark.fm(60)
 async def test_no_error_and_no_record_says_a_value(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest())
     found = await read(world, namespace)

@@ -97,6 +97,7 @@ async def raised(call: Any) -> KeyturnError:
     return error
 
 
+@pytest.mark.fm(51)
 @pytest.mark.parametrize("answer", [says(500), says(503), says(429), hangs_up, stays_silent, breaks_off, garbles])
 async def test_a_read_that_was_not_answered_concludes_nothing(weather: Both, answer: Answer):
     server, client = weather
@@ -105,6 +106,7 @@ async def test_a_read_that_was_not_answered_concludes_nothing(weather: Both, ans
     assert type(await raised(client.read(PATH))) is Unavailable
 
 
+@pytest.mark.fm(3)
 @pytest.mark.parametrize("answer", [says(500), says(503), says(504), hangs_up, stays_silent, breaks_off, garbles])
 async def test_a_write_whose_answer_is_lost_may_have_happened(weather: Both, answer: Answer):
     server, client = weather
@@ -158,6 +160,7 @@ def name_of(item: dict[str, Any]) -> str | None:
     return item["metadata"]["name"]
 
 
+@pytest.mark.fm(48, 50)
 async def test_a_list_is_read_to_its_end_page_by_page_and_always_consistently(weather: Both):
     server, client = weather
     server.will(page("a", "b", more="t1"), page("c"))
@@ -167,6 +170,7 @@ async def test_a_list_is_read_to_its_end_page_by_page_and_always_consistently(we
     assert all("resourceVersion" not in request.query for request in server.asked)
 
 
+@pytest.mark.fm(48)
 async def test_a_list_whose_snapshot_expired_starts_again_from_nothing(weather: Both):
     server, client = weather
     server.will(page("a", "b", more="t1"), says(410), page("b", "c"))
@@ -174,6 +178,7 @@ async def test_a_list_whose_snapshot_expired_starts_again_from_nothing(weather: 
     assert await client.collect(PODS, name_of) == ["b", "c"]
 
 
+@pytest.mark.fm(48)
 async def test_a_list_that_fails_on_its_second_page_is_no_short_list(weather: Both):
     server, client = weather
     server.will(page("a", more="t1"), says(500))
@@ -206,6 +211,7 @@ async def test_deleting_what_is_gone_or_has_become_another_is_success(weather: B
     assert json.loads(server.bodies[0]) == {"preconditions": {"uid": "uid-1"}}
 
 
+@pytest.mark.fm(38, 52)
 async def test_a_closed_fence_lets_no_write_out_and_every_read(weather: Both):
     server, client = weather
 

@@ -76,6 +76,7 @@ async def test_a_rollout_is_settled_only_when_its_last_old_pod_is_gone(shop: Kub
     assert (await seen.only()).generation_mark == 7
 
 
+@pytest.mark.fm(22)
 async def test_a_restart_is_written_once_for_a_generation_and_never_goes_back(
     shop: Kubectl, seen: Shop, plan: ObjectKey
 ):
@@ -92,6 +93,7 @@ async def test_a_restart_is_written_once_for_a_generation_and_never_goes_back(
     assert annotations == {restart_annotation(plan.namespace, plan.name): "3"}
 
 
+@pytest.mark.fm(21)
 async def test_the_marks_of_two_plans_stand_side_by_side(shop: Kubectl, seen: Shop, plan: ObjectKey):
     shop.apply(deployment("orders-api", replicas=0))
     await seen.world.restart(await seen.only(), plan, 3)
@@ -114,6 +116,7 @@ async def test_a_deployment_made_anew_is_not_restarted_by_what_was_decided_about
     assert (await seen.only()).generation_mark is None
 
 
+@pytest.mark.fm(24)
 async def test_pods_are_traced_to_their_deployment_and_strangers_that_use_the_secret_are_seen(
     shop: Kubectl, seen: Shop, plan: ObjectKey
 ):
@@ -136,6 +139,7 @@ async def test_pods_are_traced_to_their_deployment_and_strangers_that_use_the_se
     assert all(pod.probe_image == "" and pod.phase == "Running" and not pod.terminating for pod in found)
 
 
+@pytest.mark.fm(23)
 async def test_a_terminating_pod_is_in_the_list_until_it_is_gone(shop: Kubectl, seen: Shop):
     shop.apply({"apiVersion": "v1", "kind": "Pod"} | bare("slow", uses=True, linger=4))
 
@@ -168,6 +172,7 @@ async def test_touching_a_pod_annotates_exactly_that_one(shop: Kubectl, seen: Sh
         await seen.world.touch(pod, plan, 6)
 
 
+@pytest.mark.fm(17)
 async def test_a_paused_deployment_is_stuck_and_says_so(shop: Kubectl, seen: Shop):
     shop.apply(deployment("orders-api", replicas=0, extra={"paused": True}))
 
@@ -176,6 +181,7 @@ async def test_a_paused_deployment_is_stuck_and_says_so(shop: Kubectl, seen: Sho
     assert found.stuck == "Paused"
 
 
+@pytest.mark.fm(16, 17)
 async def test_a_rollout_whose_pods_never_start_is_stuck_after_its_deadline_while_the_old_pods_serve(
     shop: Kubectl, seen: Shop
 ):
@@ -193,6 +199,7 @@ async def test_a_rollout_whose_pods_never_start_is_stuck_after_its_deadline_whil
     assert found.healthy
 
 
+@pytest.mark.fm(48)
 async def test_more_pods_than_a_page_are_all_seen(shop: Kubectl, seen: Shop, monkeypatch: pytest.MonkeyPatch):
     from keyturn.kube import client
 

@@ -34,6 +34,7 @@ def test_every_command_can_be_run(command: str) -> None:
     assert (ROOT / command).stat().st_mode & 0o111
 
 
+@pytest.mark.fm(60)
 def test_only_event_handlers_are_used_so_that_no_secret_is_copied_into_an_annotation() -> None:
     text = (ROOT / "operator" / "keyturn" / "kube" / "handlers.py").read_text()
     assert not re.search(

@@ -71,6 +71,7 @@ def test_a_projected_volume_can_carry_several_secrets() -> None:
     assert references(spec) == {"orders", "other"}
 
 
+@pytest.mark.fm(24)
 @pytest.mark.parametrize(
     ("items", "sub_path", "expected"),
     [
@@ -96,6 +97,7 @@ def test_a_sub_path_expression_may_be_any_of_the_keys() -> None:
     assert (found.key, found.place, found.sub_path) == ("*", "/db", True)
 
 
+@pytest.mark.fm(24)
 def test_ordinary_init_containers_are_marked_and_sidecars_and_debuggers_are_not() -> None:
     spec = {
         "initContainers": [

@@ -55,6 +55,7 @@ class DescribeSessions:
     def test_another_pods_session_says_nothing(self) -> None:
         assert verdict_of([session("orders_b", 5001, "10.1.0.8")], connected(5001)) is Verdict.NONE
 
+    @pytest.mark.fm(32)
     def test_a_backend_that_hides_an_address_makes_everything_unknown(self) -> None:
         assert verdict_of([session("orders_b"), session("orders_b", None, "")], connected(5001)) is Verdict.UNKNOWN
 
@@ -79,6 +80,7 @@ class DescribeProof:
         assert self.proof(quiet, Verdict.NONE, was_connected=False) is Verdict.NEW
         assert self.proof(quiet, Verdict.NONE, was_connected=True) is Verdict.UNKNOWN
 
+    @pytest.mark.fm(27)
     def test_a_file_alone_never_stands_for_what_a_process_has_in_memory(self) -> None:
         assert self.proof(sworn(Kind.MOUNTED, Verdict.NEW), Verdict.NEW) is Verdict.UNKNOWN
 
@@ -87,6 +89,7 @@ class DescribeProof:
         assert self.proof(file, Verdict.NEW, reload=True) is Verdict.NEW
         assert self.proof(file, Verdict.NONE, reload=True, was_connected=False) is Verdict.UNKNOWN
 
+    @pytest.mark.fm(27)
     @pytest.mark.parametrize("bad", [Verdict.OLD, Verdict.OTHER, Verdict.MIXED])
     @pytest.mark.parametrize("kind", list(Kind))
     def test_one_kind_that_objects_outweighs_all_others(self, bad: Verdict, kind: Kind) -> None:
@@ -94,6 +97,7 @@ class DescribeProof:
         session_says = bad if kind is Kind.SESSION else Verdict.NEW
         assert self.proof(Testimony(sights), session_says) not in (Verdict.NEW, Verdict.UNKNOWN)
 
+    @pytest.mark.fm(25, 29)
     def test_silence_proves_nothing_and_says_why(self) -> None:
         proof = judge(
             subject(), Testimony(silent="the probe did not answer"), Verdict.UNKNOWN, required=REQUIRED, target=Side.NEW

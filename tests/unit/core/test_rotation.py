@@ -89,6 +89,7 @@ def test_entering_a_phase_does_nothing_yet_so_that_fresh_evidence_justifies_the_
     assert DisableCredential(Side.OLD) in again.effects
 
 
+@pytest.mark.fm(25)
 @pytest.mark.parametrize("shown", [Verdict.UNKNOWN, Verdict.OTHER, Verdict.NONE, Verdict.OLD, Verdict.MIXED])
 @pytest.mark.parametrize("phase", [Phase.DISABLE, Phase.DELETE])
 def test_nothing_is_taken_away_while_one_pod_does_not_prove_new(phase: Phase, shown: Verdict) -> None:
@@ -97,6 +98,7 @@ def test_nothing_is_taken_away_while_one_pod_does_not_prove_new(phase: Phase, sh
     assert not any(isinstance(e, (DisableCredential, DeleteCredential)) for e in decision.effects)
 
 
+@pytest.mark.fm(32)
 @pytest.mark.parametrize("phase", [s.phase for s in FORWARD if s.phase in CHANGED - {Phase.WATCH}])
 @pytest.mark.parametrize("usage", [Idle.UNKNOWN, Idle.IN_USE])
 def test_unknown_is_never_taken_for_idle(phase: Phase, usage: Idle) -> None:
@@ -112,12 +114,14 @@ def test_a_strangers_leftover_session_is_ended_once_old_is_closed() -> None:
 
 
 class DescribeReopen:
+    @pytest.mark.fm(31, 34)
     def test_a_known_consumers_use_of_old_opens_it_at_once_and_verifies_again(self) -> None:
         missed = off(old_attempts=(SessionSeen("orders_a", "10.1.0.7", str(API), "api-1"),))
         decision = decide(rotation(Phase.WATCH), missed, NOW)
         assert (decision.rotation.phase, decision.rotation.reopened) == (Phase.VERIFY, True)
         assert decision.effects == (EnableCredential(Side.OLD),)
 
+    @pytest.mark.fm(34)
     def test_the_second_time_it_pauses_with_old_open(self) -> None:
         decision = decide(rotation(Phase.WATCH, reopened=True), off(pods=(pod(Verdict.OLD),)), NOW)
         assert decision.rotation.paused is not None
@@ -139,17 +143,20 @@ class DescribeObservedTime:
         decision = decide(begun, seen(), NOW + timedelta(seconds=5))
         assert decision.rotation.clock.observed == timedelta(seconds=15)
 
+    @pytest.mark.fm(45)
     def test_a_day_of_downtime_is_not_a_quiet_day(self) -> None:
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
         decision = decide(begun, seen(), NOW + timedelta(days=1))
         assert decision.rotation.phase is Phase.SOAK
         assert decision.rotation.clock.observed == timedelta()
 
+    @pytest.mark.fm(45)
     def test_a_clock_that_jumps_back_adds_nothing(self) -> None:
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
         decision = decide(begun, seen(), NOW - timedelta(hours=1))
         assert decision.rotation.clock.observed == timedelta(seconds=10)
 
+    @pytest.mark.fm(31)
     def test_old_seen_again_starts_it_again(self) -> None:
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
         decision = decide(begun, seen(old_usage=Idle.IN_USE), NOW + timedelta(seconds=2))
@@ -165,17 +172,20 @@ class DescribeObservedTime:
 class DescribeContestedSecret:
     REVERTED = SecretView(Verdict.OLD, "argocd")
 
+    @pytest.mark.fm(13)
     def test_the_first_time_it_is_repaired(self) -> None:
         decision = decide(rotation(Phase.SOAK), seen(secret=self.REVERTED), NOW)
         assert decision.effects == (WriteSecret(Side.NEW),)
         assert decision.rotation.repaired_from == "argocd"
 
+    @pytest.mark.fm(13)
     def test_the_second_time_it_pauses_and_names_the_writer(self) -> None:
         decision = decide(rotation(Phase.SOAK, repaired_from="argocd"), seen(secret=self.REVERTED), NOW)
         assert decision.rotation.paused is not None
         assert "argocd" in decision.rotation.paused.message
         assert decision.effects == ()
 
+    @pytest.mark.fm(12)
     def test_a_value_that_is_neither_is_never_overwritten(self) -> None:
         decision = decide(rotation(Phase.SOAK), seen(secret=SecretView(Verdict.OTHER, "kubectl-edit")), NOW)
         assert decision.rotation.paused is not None
@@ -188,6 +198,7 @@ class DescribeContestedSecret:
 
 
 class DescribeDownAgainstRefused:
+    @pytest.mark.fm(53)
     def test_a_backend_that_nobody_can_reach_blames_nobody(self) -> None:
         begun = rotation(Phase.ROLL, roll_started={f"{API}@7": NOW - timedelta(hours=1)})
         down = seen(admin=Reach.DOWN, trials={Side.NEW: Trial.DOWN}, consumers=(ConsumerView(API, 7, settled=False),))
@@ -197,17 +208,20 @@ class DescribeDownAgainstRefused:
         back = decide(decision.rotation, replace(down, admin=Reach.UP), NOW + timedelta(hours=2))
         assert back.rotation.phase is Phase.ROLL  # the deadline began again when it was back
 
+    @pytest.mark.fm(37)
     @pytest.mark.parametrize("trial", [Trial.REFUSED, Trial.DISABLED, Trial.LACKING])
     def test_a_backend_that_works_and_refuses_new_goes_back(self, trial: Trial) -> None:
         decision = decide(rotation(Phase.WATCH), replace(off(), trials={Side.NEW: trial}), NOW)
         assert decision.rotation.phase is Phase.ENABLE
 
+    @pytest.mark.fm(54)
     def test_an_endpoint_that_is_down_is_no_refusal(self) -> None:
         decision = decide(rotation(Phase.VERIFY), seen(trials={Side.NEW: Trial.DOWN}), NOW)
         assert decision.rotation.phase is not Phase.ENABLE
 
 
 class DescribeRollback:
+    @pytest.mark.fm(17)
     def test_a_roll_past_its_deadline_goes_back(self) -> None:
         late = rotation(Phase.ROLL, roll_started={f"{API}@7": NOW - timedelta(minutes=2)})
         decision = decide(late, seen(consumers=(ConsumerView(API, 7, settled=False),)), NOW)
@@ -238,6 +252,7 @@ class DescribeRollback:
         assert decision.rotation.paused is not None
         assert decision.effects == (EnableCredential(Side.OLD),)
 
+    @pytest.mark.fm(41)
     @pytest.mark.parametrize("phase", sorted(CHANGED))
     def test_an_abort_goes_back_from_every_phase_that_changed_something(self, phase: Phase) -> None:
         assert decide(rotation(phase), seen(abort=True), NOW).rotation.phase is Phase.ENABLE
@@ -246,6 +261,7 @@ class DescribeRollback:
         blind = Observation(abort=True, unreadable=Problem("WrongSystem", "another system answers"))
         assert decide(rotation(Phase.PREFLIGHT), blind, NOW).rotation.phase is Phase.ROLLED_BACK
 
+    @pytest.mark.fm(41)
     def test_an_abort_in_delete_comes_too_late(self) -> None:
         assert decide(rotation(Phase.DELETE), off(abort=True), NOW).rotation.phase is Phase.DELETE
 
@@ -256,6 +272,7 @@ def test_what_is_finished_does_nothing_whatever_is_seen(phase: Phase) -> None:
     assert (decision.rotation.phase, decision.effects) == (phase, ())
 
 
+@pytest.mark.fm(51)
 @pytest.mark.parametrize("phase", [s.phase for s in (*FORWARD, *BACKWARD)])
 def test_a_cluster_that_cannot_be_read_allows_no_conclusion(phase: Phase) -> None:
     blind = seen(unreadable=Problem("Unavailable", "the API server does not answer"))

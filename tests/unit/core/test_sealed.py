@@ -18,6 +18,7 @@ VALUE = "correct horse battery staple"
 SHOWS = {"str": str, "repr": repr, "format": "{}".format, "padded": "{0!r:>5}".format, "f-string": lambda v: f"{v}"}
 
 
+@pytest.mark.fm(60)
 @pytest.mark.parametrize("way", sorted(SHOWS))
 def test_no_way_of_printing_shows_the_value(way: str) -> None:
     assert VALUE not in SHOWS[way](Sealed(VALUE))
@@ -30,6 +31,7 @@ def test_it_is_neither_pickled_nor_hashed() -> None:
         hash(Sealed(VALUE))
 
 
+@pytest.mark.fm(60)
 def test_a_traceback_with_the_value_in_its_frames_does_not_show_it() -> None:
     def fails(sealed: Sealed) -> None:
         raise RuntimeError(f"with {sealed}")

@@ -132,6 +132,7 @@ def test_a_leader_that_vanishes_is_replaced_after_the_lease_and_what_it_may_have
     in_virtual_time(story())
 
 
+@pytest.mark.fm(52)
 @pytest.mark.parametrize("weather", ["down", "silent", "lost"])
 def test_a_leader_that_cannot_renew_stops_before_anybody_else_may_begin(weather: str):
     async def story() -> None:
@@ -156,6 +157,7 @@ def test_a_leader_that_cannot_renew_stops_before_anybody_else_may_begin(weather:
     in_virtual_time(story())
 
 
+@pytest.mark.fm(38, 55)
 def test_the_fence_closes_at_the_deadline_even_if_no_task_of_the_process_gets_to_run():
     async def story() -> None:
         lease = FakeLease()
@@ -187,6 +189,7 @@ def test_a_short_outage_does_not_cost_the_lease():
     in_virtual_time(story())
 
 
+@pytest.mark.fm(45)
 def test_wrong_clocks_change_nothing():
     async def story() -> None:
         lease = FakeLease()
@@ -246,6 +249,7 @@ def test_a_lease_taken_away_ends_the_lead_at_the_next_attempt():
     in_virtual_time(story())
 
 
+@pytest.mark.fm(44, 52)
 def test_of_many_candidates_whose_network_comes_and_goes_never_two_may_act_at_once():
     async def story() -> None:
         dice = random.Random(7)

@@ -111,6 +111,7 @@ async def test_what_a_process_holds_is_recognised(
     assert (sight.container, sight.key, sight.kind, sight.verdict) == ("app", "url", Kind.PROCESS, verdict)
 
 
+@pytest.mark.fm(26)
 async def test_a_probe_of_another_pod_at_the_address_is_not_believed(
     client: ProbeClient, drawer: Drawer, tree: Tree, folder: Folder
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_probe_without_the_plans_key_is_told_apart_from_one_that_is_not_
     assert "NetworkPolicy" in (await asked(client, pod)).silent
 
 
+@pytest.mark.fm(25)
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -162,6 +164,7 @@ async def against(client: ProbeClient, impostor: Impostor) -> Testimony:
         return await asked(client, pod_record(URL, address="127.0.0.1", port=port))
 
 
+@pytest.mark.fm(26)
 async def test_an_answer_replayed_from_an_earlier_challenge_is_not_believed(
     client: ProbeClient, drawer: Drawer, tree: Tree, folder: Folder
 ) -> None:
@@ -182,6 +185,7 @@ async def test_an_answer_replayed_from_an_earlier_challenge_is_not_believed(
     assert "not its probe" in (await against(client, replay)).silent
 
 
+@pytest.mark.fm(26)
 @pytest.mark.parametrize(
     "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"KT1 3 " + b"0" * 64 + b"\nabc", b"KT1 99999999 aa\n"]
 )
@@ -203,6 +207,7 @@ async def test_an_endless_line_is_cut_off(client: ProbeClient) -> None:
     assert (await against(client, babble)).silent
 
 
+@pytest.mark.fm(29)
 async def test_a_probe_that_never_answers_is_given_up(drawer: Drawer) -> None:
     given_up = asyncio.Event()
 

@@ -41,6 +41,7 @@ async def drained_for(queue: WorkQueue[str], worker: Worker, seconds: float, pat
     await asyncio.gather(drain, return_exceptions=True)
 
 
+@pytest.mark.fm(49)
 def test_a_key_woken_many_times_before_its_turn_is_worked_on_once():
     async def story() -> Worker:
         queue, worker = WorkQueue[str](), Worker()
@@ -52,6 +53,7 @@ def test_a_key_woken_many_times_before_its_turn_is_worked_on_once():
     assert in_virtual_time(story()).began == {"a": [0.0]}
 
 
+@pytest.mark.fm(49)
 def test_a_key_woken_while_it_is_worked_on_is_worked_on_once_more_and_never_twice_at_once():
     async def story() -> Worker:
         queue, worker = WorkQueue[str](concurrency=4), Worker()
@@ -124,6 +126,7 @@ def test_a_wake_during_work_is_not_put_off_by_the_delay_the_work_asks_for():
     assert in_virtual_time(story()).began == {"a": [0.0, 1.0]}
 
 
+@pytest.mark.fm(51)
 def test_a_failure_is_told_and_tried_again_later_and_later_until_it_works():
     async def story() -> tuple[Worker, list[tuple[str, Exception]]]:
         told: list[tuple[str, Exception]] = []

@@ -46,6 +46,7 @@ def test_a_value_is_recognised(value: str, verdict: Verdict) -> None:
     assert verdicts([val(value), val(value, way="File", kind="M")])[1] == (Kind.MOUNTED, verdict)
 
 
+@pytest.mark.fm(26)
 def test_a_mark_for_another_nonce_is_not_recognised() -> None:
     other = wire.Challenge(QUESTION.plan, "cd" * 16, 4, "uid-1", QUESTION.expires)
     line = val("new-url")

@@ -88,6 +88,7 @@ def progressing(status: str, reason: str) -> list[dict[str, str]]:
     return [{"type": "Progressing", "status": status, "reason": reason}]
 
 
+@pytest.mark.fm(17)
 def test_a_rollout_past_its_deadline_is_stuck():
     failed = stored(conditions=progressing("False", "ProgressDeadlineExceeded"))
 

@@ -86,6 +86,7 @@ def test_strays_are_told_only_for_values_that_the_plan_knows(tree: Tree, folder:
     assert probe.asked(challenge) == [["val", "app", "url", "Stray", "P", marked, "1"]]
 
 
+@pytest.mark.fm(26)
 def test_a_forged_challenge_gets_no_word(tree: Tree, folder: Folder) -> None:
     probe = Probe(tree, folder, URL)
     assert probe.asked(probe.challenge(), key=b"x" * 32) is None
@@ -98,11 +99,13 @@ def test_before_the_plans_key_is_there_it_says_nothing(tree: Tree, folder: Folde
     assert probe.asked(probe.challenge()) is None
 
 
+@pytest.mark.fm(26)
 def test_a_challenge_for_another_pod_is_refused(tree: Tree, folder: Folder) -> None:
     probe = Probe(tree, folder, URL)
     assert probe.asked(probe.challenge(pod="another")) == [["no", wire.OTHER_POD]]
 
 
+@pytest.mark.fm(26)
 def test_a_replayed_challenge_is_refused(tree: Tree, folder: Folder) -> None:
     probe = Probe(tree, folder, URL)
     assert probe.asked(probe.challenge()) == [["gap", "app", "url", "Env", "P", wire.NO_PROCESS, "", "1"]]

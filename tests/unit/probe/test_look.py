@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from keyturn_probe import wire
 from keyturn_probe.look import Finding, Look, Watch
 from support.pod_inside import Tree
@@ -48,6 +50,7 @@ def test_a_process_younger_than_the_file_holds_what_the_file_says(tree: Tree) ->
     assert findings(tree, FILE) == [("M", "new", ""), ("P", "new", "")]
 
 
+@pytest.mark.fm(27)
 def test_a_process_older_than_the_file_may_hold_anything(tree: Tree) -> None:
     tree.add(7, started=40)
     tree.mount(7, "/etc/db", {"url": "old"}, at=30)
@@ -62,6 +65,7 @@ def test_a_process_as_old_as_the_file_gets_no_benefit_of_the_doubt(tree: Tree) -
     assert findings(tree, FILE)[1] == ("P", "", wire.OLDER)
 
 
+@pytest.mark.fm(27)
 def test_one_young_helper_does_not_speak_for_its_old_parent(tree: Tree) -> None:
     tree.add(7, started=40)
     tree.add(8, started=60)

@@ -57,6 +57,7 @@ def test_an_answer_arrives_word_by_word(lines: list[list[str]]) -> None:
     assert wire.open_answer(KEY, CHALLENGE, header, body) == lines
 
 
+@pytest.mark.fm(26)
 def test_an_answer_to_another_question_is_refused() -> None:
     header, _, body = wire.sealed_answer(KEY, CHALLENGE, ["none a b Env P 1"]).partition(b"\n")
     for other in (

@@ -43,6 +43,7 @@ def test_a_phase_and_an_effect_are_a_json_line_each(lines: Lines):
     assert (effect["effect"], effect["outcome"], effect["level"]) == ("WriteSecret", "ok", "info")
 
 
+@pytest.mark.fm(60)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -64,6 +65,7 @@ def test_values_are_masked_wherever_they_stand(lines: Lines, fields: dict[str, o
     assert line["event"] == "something"
 
 
+@pytest.mark.fm(60)
 def test_of_an_error_only_its_type_and_the_places_are_written(lines: Lines):
     try:
         raise ValueError(f"connection to postgresql://u:{VALUE}@db failed with {VALUE}")  # noqa: TRY301 - it has to be raised to have places
