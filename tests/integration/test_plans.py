@@ -202,6 +202,7 @@ async def test_a_cluster_wide_provider_admits_namespaces_by_their_labels(
 
     assert found.admits_namespace is admitted
     assert found.key == ObjectKey("", name)
+    assert found.secrets_in == namespace  # the operator's: here that is the same one
 
 
 async def test_all_plans_of_a_namespace_are_listed(

@@ -22,8 +22,11 @@ class RotationSpec(Model):
 
     plan_ref: Ref = Field(description="The plan to carry out, in the same namespace.")
     reason: str = Field(default="Requested", max_length=256, description="Why, for the record.")
-    mode: Literal["Graceful"] = Field(
-        default="Graceful", description="Graceful: the old credential works until every pod has proved the new one."
+    mode: Literal["Graceful", "Availability", "Containment"] = Field(
+        default="Graceful",
+        description="Graceful: the old credential works until every pod has proved the new one. The others are for one "
+        "that somebody else may know: nothing enables it again. Availability: the same order, without window and "
+        "soak. Containment: it is refused first, and pods that hold it are cut off until they have rolled.",
     )
     requested_by: str = Field(default="", max_length=512, description="Who asked: your user name. Empty: the schedule.")
     abort: bool = Field(default=False, description="Go back, if Delete was not reached. Only ever from false to true.")

@@ -18,7 +18,11 @@ async def abort(session: Session, name: str) -> str:
         raise Misconfigured("Finished", f"{name} is over ({record.status.phase}); nothing can be aborted")
     if going_back(record.status) or record.spec.abort:
         return f"{name} goes back already; follow it with: kubectl keyturn watch {name}"
-    if not reversible(record.status):
+    if not reversible(record) and record.spec.mode != "Graceful":
+        raise Misconfigured(
+            "PastReturn", f"{name} cuts off a credential that others may know: it never enables that one again"
+        )
+    if not reversible(record):
         raise Misconfigured(
             "PastReturn", f"{name} deletes the old credential already: past the point of no return, it will complete"
         )

@@ -28,6 +28,7 @@ from keyturn.cli.terminal import (
 from keyturn.cli.watch import follow, rotation_named, succeeded
 from keyturn.cli.why import why
 from keyturn.cli.wishes import accept_loss, pause, resume, retry
+from keyturn.core.model import Mode
 
 app = typer.Typer(
     name="kubectl-keyturn",
@@ -79,6 +80,9 @@ def why_verb(
 def rotate_verb(
     plan: Annotated[str, typer.Argument(help="The plan to rotate now.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "Requested",
+    mode: Annotated[
+        Mode, typer.Option(help="The others are for a credential that somebody else may know.", case_sensitive=False)
+    ] = Mode.GRACEFUL,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it; exit 1 unless it is Complete.")] = False,
     namespace: Namespace = None,
     context: Context = None,
@@ -88,7 +92,7 @@ def rotate_verb(
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
-            record = await rotate(session, plan, reason)
+            record = await rotate(session, plan, reason, mode)
             typer.echo(f"{record.key.name} was asked for; follow it with: kubectl keyturn watch {record.key.name}")
             if not wait:
                 return 0

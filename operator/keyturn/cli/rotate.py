@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 
-from keyturn.api.base import Ref
 from keyturn.api.kinds import RotationSpec
 from keyturn.cli.session import Session
 from keyturn.cli.views.standing import finished, phase_of
+from keyturn.core.model import Mode
 from keyturn.ports import Conflict, Misconfigured, PlanRecord, RotationRecord
 
 _NAMES_TRIED = 5  # somebody else may ask at the same moment
 
 
-async def rotate(session: Session, plan: str, reason: str) -> RotationRecord:
+async def rotate(session: Session, plan: str, reason: str, mode: str = Mode.GRACEFUL) -> RotationRecord:
     """The Rotation that was made.
 
     Raises:
@@ -23,7 +23,8 @@ async def rotate(session: Session, plan: str, reason: str) -> RotationRecord:
     record = await session.plan(plan)
     rotations = await session.rotations(plan)
     _must_be_free(record, rotations)
-    spec = RotationSpec(plan_ref=Ref(name=plan), reason=reason, requested_by=await session.who())
+    asked = {"planRef": {"name": plan}, "reason": reason, "mode": mode, "requestedBy": await session.who()}
+    spec = RotationSpec.model_validate(asked)
     for name in islice(free_names(record, rotations), _NAMES_TRIED):
         try:
             return await session.request(record, name, spec)

@@ -49,6 +49,13 @@ class DisableCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainCredential:
+    """NEW exists and OLD is refused, with these strangers, in one transaction; then all their sessions are ended."""
+
+    strangers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EnableCredential:
     """Logins work again, with the escrowed value."""
 
@@ -76,6 +83,7 @@ Effect = (
     | RestartConsumer
     | RefreshMounts
     | DisableCredential
+    | ContainCredential
     | EnableCredential
     | EndSessions
     | DeleteCredential

@@ -14,11 +14,13 @@ from keyturn.core.model import (
     ConsumerView,
     Existence,
     Idle,
+    Mode,
     Observation,
     PodProof,
     Reach,
     Rotation,
     Sameness,
+    SessionSeen,
     Side,
     Trial,
     Verdict,
@@ -334,19 +336,26 @@ def quiet_for_watch(rotation: Rotation, seen: Observation, now: datetime) -> Ans
     quiet = nobody_misses_old(rotation, seen, now)
     if not isinstance(quiet, Pass):
         return quiet
-    if rotation.clock.observed >= rotation.policy.watch:
+    needed = max(rotation.policy.watch, seen.settles)
+    if rotation.clock.observed >= needed:
         return YES
+    rests = "; the backend shows no refused logins, so this rests on pods and sessions" if seen.blind else ""
     return Wait(
-        "Watching",
-        f"the old credential is disabled; watching for {_seconds(rotation.policy.watch)} that nobody misses it",
+        "Watching", f"the old credential is disabled; watching for {_seconds(needed)} that nobody misses it{rests}"
     )
 
 
-def nobody_misses_old(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
+def attempts_that_count(seen: Observation, mode: Mode) -> tuple[SessionSeen, ...]:
+    """All of them; in a compromised rotation only known consumers', lest whoever holds OLD had a veto."""
+    return seen.old_attempts if mode is Mode.GRACEFUL else tuple(a for a in seen.old_attempts if a.consumer)
+
+
+def nobody_misses_old(rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     """No correct login with OLD was refused since Disable, as far as the backend can see."""
-    if not seen.old_attempts:
+    attempts = attempts_that_count(seen, rotation.policy.mode)
+    if not attempts:
         return YES
-    who = ", ".join(sorted({a.consumer or a.client for a in seen.old_attempts}))
+    who = ", ".join(sorted({a.consumer or a.client for a in attempts}))
     return Wait("OldCredentialMissed", f"logins with the old credential were refused: {who}")
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyturn.core.gates import (
-    UNSETTLED,
-)
+from keyturn.core.gates import UNSETTLED, attempts_that_count
 from keyturn.core.model import (
     Clock,
     Idle,
+    Mode,
     Observation,
     Phase,
     Rotation,
@@ -65,7 +64,7 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     if rotation.phase not in CLOCKED:
         return rotation
     last, observed = rotation.clock.last, rotation.clock.observed
-    if shows_old(seen):
+    if shows_old(seen, rotation.policy.mode):
         return replace(rotation, clock=Clock(last=now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
@@ -74,7 +73,7 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     return replace(rotation, clock=Clock(observed + max(now - last, timedelta()), now))
 
 
-def shows_old(seen: Observation) -> bool:
+def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:
     """Does any evidence, session or attempt speak of OLD?"""
     held = any(p.proves in (Verdict.OLD, Verdict.MIXED) for p in seen.pods)
-    return held or seen.old_usage is Idle.IN_USE or bool(seen.old_attempts)
+    return held or seen.old_usage is Idle.IN_USE or bool(attempts_that_count(seen, mode))

@@ -106,7 +106,9 @@ class Sameness(StrEnum):
 class Mode(StrEnum):
     """How a rotation treats the holder of the old credential."""
 
-    GRACEFUL = "Graceful"
+    GRACEFUL = "Graceful"  # OLD works until every pod has proved NEW
+    AVAILABILITY = "Availability"  # OLD may be known to others: the same order, without window, soak and way back
+    CONTAINMENT = "Containment"  # OLD is known to others: cut it off first, at the price of consumers that hold it
 
 
 class OnFailure(StrEnum):
@@ -306,5 +308,7 @@ class Observation:
     retry: int = 0  # how often a person has said: try again
     new_id: str = ""  # the free slot NEW would use; frozen into the rotation when it leaves Preflight
     window_open: bool = True
+    settles: timedelta = timedelta()  # the shortest Watch that sees every login begun before Disable
+    blind: bool = False  # the backend does not show refused logins: Watch rests on pods and sessions
     frozen: str = ""  # who froze what; empty when not frozen
     unreadable: Problem | None = None  # the cluster itself could not be read: nothing may be concluded

@@ -1,6 +1,7 @@
 """The rotation on one screen.
 
-Two tables say what a rotation does, ``decide`` walks them. Nothing here touches the world: the reconciler observes,
+Two tables say what a rotation does, ``decide`` walks them. Those of a rotation whose old credential somebody else may
+know, where nothing goes back, are in ``compromised``. Nothing here touches the world: the reconciler observes,
 calls ``decide``, saves the rotation it returns, and only then carries out the effects.
 
 Backward is a table of its own, not forward read in reverse: read in reverse, consumers would restart before their
@@ -9,10 +10,11 @@ Secret had been put back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
+from keyturn.core import compromised
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -26,7 +28,6 @@ from keyturn.core.gates import (
     YES,
     Answer,
     Fail,
-    Gate,
     Pass,
     Wait,
     approved,
@@ -46,8 +47,8 @@ from keyturn.core.gates import (
 )
 from keyturn.core.memory import back_again, heed_people, remember, run_clock, shows_old
 from keyturn.core.model import (
-    Clock,
     Existence,
+    Mode,
     Observation,
     OnFailure,
     Phase,
@@ -57,29 +58,10 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
-from keyturn.core.planning import Effects, do, put, refresh, restart
+from keyturn.core.planning import do, put, refresh, restart
+from keyturn.core.steps import Decision, Step, enter, to
 
 NEW, OLD = Side.NEW, Side.OLD
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One row: what is still to be done, when we may leave, and what must go on holding in every later phase."""
-
-    phase: Phase
-    effects: Effects
-    gate: Gate
-    keep: Gate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to remember, what to do, and what is waited for."""
-
-    rotation: Rotation
-    effects: tuple[Effect, ...] = ()
-    answer: Answer = YES
-    entered: tuple[Phase, ...] = ()  # phases that were entered, in order
 
 
 #        phase            what is still to be done                  we may leave when        and must stay so
@@ -135,13 +117,18 @@ def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     if rotation.phase in FINISHED:
         return Decision(rotation)
     if seen.abort and rotation.phase is Phase.PREFLIGHT:  # nothing was changed: there is nothing to ask about
-        return _enter(Phase.ROLLED_BACK, rotation, now, Problem("Aborted", "aborted before anything was changed"))
+        return enter(Phase.ROLLED_BACK, rotation, now, Problem("Aborted", "aborted before anything was changed"))
     if seen.unreadable is not None:
         return Decision(rotation, (), Wait(seen.unreadable.reason, seen.unreadable.message))
     if not isinstance(down := backend_reachable(rotation, seen, now), Pass):
         return Decision(replace(rotation, down_since=rotation.down_since or now), (), down)
     rotation = heed_people(back_again(rotation, now), seen, now)
     rotation = remember(run_clock(rotation, seen, now), seen, now)
+    follow = _once_gracefully if rotation.policy.mode is Mode.GRACEFUL else compromised.once
+    return follow(rotation, seen, now)
+
+
+def _once_gracefully(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     for rule in STANDING_RULES:
         if (decision := rule(rotation, seen, now)) is not None:
             return decision
@@ -151,11 +138,11 @@ def _once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
 def turn_back(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
     """An abort, or a working backend that refuses NEW, goes back."""
     if seen.abort and rotation.phase in CHANGED:
-        return _enter(Phase.ENABLE, rotation, now, Problem("Aborted", "aborted on request; the old credential serves"))
+        return enter(Phase.ENABLE, rotation, now, Problem("Aborted", "aborted on request; the old credential serves"))
     refused = seen.trials.get(NEW) in (Trial.REFUSED, Trial.DISABLED, Trial.LACKING)
     if rotation.phase in STAGED and refused:
         why = "the backend works but refuses the new credential; the old one serves again"
-        return _enter(Phase.ENABLE, rotation, now, Problem("NewCredentialRefused", why))
+        return enter(Phase.ENABLE, rotation, now, Problem("NewCredentialRefused", why))
     return None
 
 
@@ -217,7 +204,7 @@ def _step(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
         case Pass():
             further = AFTER[here.phase]
             barred = may_begin(rotation, seen, now) if further in BEGINNINGS else YES
-            return _enter(further, rotation, now) if barred is YES else Decision(rotation, (), barred)
+            return enter(further, rotation, now) if barred is YES else Decision(rotation, (), barred)
         case Fail() as fail if rotation.phase in CHANGED:
             return _failed(fail, rotation, now)
         case Fail() as fail:  # going back, or past the point of no return: a person must look
@@ -232,13 +219,13 @@ def _failed(fail: Fail, rotation: Rotation, now: datetime) -> Decision:
     problem = Problem(fail.reason, fail.message)
     if rotation.policy.on_failure is OnFailure.PAUSE:
         return _pause(problem, rotation, now, fail)
-    return _enter(Phase.ENABLE, rotation, now, problem)
+    return enter(Phase.ENABLE, rotation, now, problem)
 
 
 def _pause(problem: Problem, rotation: Rotation, now: datetime, answer: Answer) -> Decision:
     """A person must look, with both credentials open: once OLD is off it is enabled first."""
     if rotation.phase in OLD_IS_OFF:
-        return Decision(replace(_to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), answer)
+        return Decision(replace(to(Phase.VERIFY, rotation, now), paused=problem), (EnableCredential(OLD),), answer)
     return Decision(replace(rotation, paused=problem), (), answer)
 
 
@@ -249,7 +236,7 @@ def _lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: 
     if step.phase in (Phase.STAGE, Phase.RESTORE):
         return _secret_lost(step, lost, rotation, seen, now)
     if rotation.phase is Phase.APPROVE and shows_old(seen):
-        return replace(_enter(Phase.SOAK, rotation, now), answer=lost)
+        return replace(enter(Phase.SOAK, rotation, now), answer=lost)
     return Decision(rotation, step.effects(rotation, seen, now), lost)
 
 
@@ -285,7 +272,7 @@ def _old_is_missed(seen: Observation) -> Problem | None:
 
 def _reopen(rotation: Rotation, now: datetime, why: Problem) -> Decision:
     """Enable OLD and verify again: once. The second time a person must look, with OLD enabled."""
-    back = replace(_to(Phase.VERIFY, rotation, now), reopened=True)
+    back = replace(to(Phase.VERIFY, rotation, now), reopened=True)
     if rotation.reopened:
         back = replace(back, paused=Problem(why.reason, f"{why.message}, again; both credentials stay valid"))
     return Decision(back, (EnableCredential(OLD),), Wait(why.reason, why.message))
@@ -315,24 +302,10 @@ def _locate(phase: Phase) -> tuple[Step, tuple[Step, ...]]:
     raise LookupError(phase)
 
 
-def _to(phase: Phase, rotation: Rotation, now: datetime) -> Rotation:
-    return replace(rotation, phase=phase, entered=now, clock=Clock())
-
-
-def _enter(phase: Phase, rotation: Rotation, now: datetime, why: Problem | None = None) -> Decision:
-    """Go there and do nothing yet: the next observation must justify the first effect."""
-    moved = _to(phase, rotation, now)
-    if phase is Phase.STAGE:
-        moved = replace(moved, staged_at=rotation.staged_at or now)
-    if phase is Phase.DISABLE:
-        moved = replace(moved, disabled_at=now)
-    if why is not None:
-        moved = replace(moved, turned_back=why, paused=None)
-    return Decision(moved)
-
-
-def tries(phase: Phase) -> frozenset[Side]:
+def tries(phase: Phase, mode: Mode = Mode.GRACEFUL) -> frozenset[Side]:
     """Which credentials to log in with in this phase. OLD only where an answer needs it: a login is a use."""
+    if mode is not Mode.GRACEFUL:
+        return compromised.tries(phase, mode)
     if phase in (Phase.PREFLIGHT, Phase.ENABLE, Phase.RESTORE, Phase.UNROLL, Phase.CONFIRM, Phase.DISCARD):
         return frozenset({OLD})
     return frozenset({OLD, NEW}) if phase in OLD_IS_OFF else frozenset({NEW})

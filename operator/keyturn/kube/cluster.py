@@ -47,7 +47,7 @@ class KubeCluster:
         following: Following | None = None,  # None: nothing is watched, and plans are polled
     ) -> None:
         pods = Pods(client)
-        self._plans = Plans(client)
+        self._plans = Plans(client, operator_namespace)
         self._approvals = Approvals(client)
         self._secrets = Secrets(client)
         self._escrow = EscrowStore(client, operator_namespace)

@@ -43,8 +43,9 @@ _UNPARSED = RotationPlanSpec(  # stands in for a spec that does not parse: it as
 class Plans:
     """RotationPlans, Rotations and providers."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, operator_namespace: str) -> None:
         self._client = client
+        self._operator_namespace = operator_namespace
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:
         """Consistent; None if it does not exist."""
@@ -84,6 +85,7 @@ class Plans:
             spec=spec,
             admits_namespace=await self._admits(spec, plan.key.namespace),
             annotations=strings(found, "metadata", "annotations"),
+            secrets_in=self._operator_namespace if clustered else "",
         )
 
     async def _admits(self, spec: CredentialProviderSpec, namespace: str) -> bool:

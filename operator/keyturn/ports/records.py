@@ -55,7 +55,7 @@ class RotationRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRecord:
-    """A CredentialProvider or ClusterCredentialProvider as read, with the namespace its Secret lives in."""
+    """A CredentialProvider or ClusterCredentialProvider as read."""
 
     kind: str
     key: ObjectKey  # namespace "" for the cluster-scoped kind
@@ -64,6 +64,7 @@ class ProviderRecord:
     spec: CredentialProviderSpec
     admits_namespace: bool = True  # namespaceSelector of the cluster-scoped kind
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets_in: str = ""  # where its Secrets live, of the cluster-scoped kind: the operator's namespace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from keyturn.core.effects import (
+    ContainCredential,
     DeleteCredential,
     DisableCredential,
     Effect,
@@ -18,13 +19,15 @@ from keyturn.core.effects import (
     RestartConsumer,
     WriteSecret,
 )
-from keyturn.core.model import Op, Side, Verdict
+from keyturn.core.model import Mode, Op, Side, Verdict
 from keyturn.core.sealed import Sealed, require_suitable
 from keyturn.ports import Cluster, Conflict, Credential, Escrow, Misconfigured, Probes
 from keyturn.reconciler.observe import Sight
 from keyturn.reconciler.scene import Scene
 
-BackendEffect = EnsureCredential | DisableCredential | EnableCredential | EndSessions | DeleteCredential
+BackendEffect = (
+    ContainCredential | EnsureCredential | DisableCredential | EnableCredential | EndSessions | DeleteCredential
+)
 
 
 class Actor:
@@ -58,6 +61,9 @@ class Actor:
                 await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
 
     async def _change_backend(self, effect: BackendEffect, scene: Scene, escrow: Escrow) -> None:
+        if isinstance(effect, ContainCredential):
+            await self._contain(scene, effect.strangers)
+            return
         provider, id_ = scene.provider, _id(scene, effect.side)
         match effect:
             case EnsureCredential(side):
@@ -80,7 +86,10 @@ class Actor:
         """The new value, and the Secret as it is, are safe before any backend hears of them."""
         if scene.rotation.new_id in escrow.values or sight.secret is None:
             return
-        if sight.seen.secret.holds is not Verdict.OLD:  # kept as "before", a foreign value would pass for OLD
+        gracefully = scene.rotation.policy.mode is Mode.GRACEFUL
+        if (
+            gracefully and sight.seen.secret.holds is not Verdict.OLD
+        ):  # kept as "before", a foreign value would pass for OLD
             raise Conflict("SecretDiffers", "the Secret changed since Preflight; put the current credential back")
         old = escrow.values[scene.rotation.old_id]
         value = require_suitable(scene.provider.mint(), previous=old)
@@ -95,7 +104,18 @@ class Actor:
         if escrow is None or id_ not in escrow.values:
             return
         credential = Credential(id_, escrow.values[id_])
-        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
+        compromised = scene.rotation.policy.mode is not Mode.GRACEFUL  # then the baseline says what NEW may do
+        like = "" if compromised else scene.rotation.old_id
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, like)
+
+    async def _contain(self, scene: Scene, strangers: Sequence[str]) -> None:
+        """Reads the escrow again, as ``_ensure`` does."""
+        escrow = await self._cluster.escrow(scene.plan.uid)
+        rotation = scene.rotation
+        if escrow is None or rotation.new_id not in escrow.values:
+            return
+        new = Credential(rotation.new_id, escrow.values[rotation.new_id])
+        await scene.provider.contain(self._op(scene, "contain"), new, rotation.old_id, strangers)
 
     async def _write_secret(self, scene: Scene, sight: Sight, escrow: Escrow, side: Side) -> None:
         """Arms the probes first: a pod that starts right after the write must be judged by what is live."""

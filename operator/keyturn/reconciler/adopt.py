@@ -56,7 +56,7 @@ class Adopter:
         backend = found.spec.postgres
         if backend is None:
             raise Misconfigured("ProviderWithoutBackend", "the provider names no backend; set spec.postgres")
-        key = ObjectKey(found.key.namespace, backend.admin_secret_ref.name)
+        key = ObjectKey(found.secrets_in or found.key.namespace, backend.admin_secret_ref.name)
         admin = await self._cluster.secret(key)
         if admin is None:
             raise Misconfigured(

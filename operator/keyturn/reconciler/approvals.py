@@ -18,10 +18,11 @@ from pydantic.types import JsonValue
 from keyturn.api.labels import EDITED_BY
 from keyturn.api.plan_kinds import RotationPlanSpec
 from keyturn.api.provider_kinds import CredentialProviderSpec
-from keyturn.core.model import Consent, Phase, Problem
+from keyturn.core.model import Consent, Mode, Phase, Problem
 from keyturn.ports import ApprovalRecord, Cluster, PlanRecord, ProviderRecord, RotationRecord, WorkloadRecord
 
 ASKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.DISABLE, Phase.WATCH, Phase.DELETE})  # the pods have proved
+ASKED_TO_CONTAIN = frozenset({Phase.APPROVE, Phase.CREATE})  # before anything is changed
 _TWO_PEOPLE = 2
 
 
@@ -122,12 +123,11 @@ class Asking:
     async def consent(
         self, phase: Phase, record: RotationRecord, plan: PlanRecord, workloads: Sequence[WorkloadRecord]
     ) -> Consent:
-        """How far people agreed. Before the pods have proved nobody is asked, and nothing is read."""
-        if phase not in ASKED:
-            return Consent()
+        """How far people agreed. Where nobody is asked yet, nobody has agreed, and no approval is read."""
         provider = await self._cluster.provider(plan)
         asked = Consent(needed(plan.spec, provider.spec, record.spec.requested_by))
-        if not asked.needed:
+        when = ASKED_TO_CONTAIN if record.spec.mode == Mode.CONTAINMENT else ASKED
+        if not asked.needed or phase not in when:
             return asked
         consumers = identities(workloads)
         asked = replace(asked, digest=digest(record, provider.spec, plan, consumers), consumers=consumers)

@@ -99,7 +99,7 @@ class Reconciler:
             return LATER
         now, sight = self._clock.now(), Sight(Observation(abort=True))
         decision = decide(rotation, sight.seen, now)
-        await self._tell(plan, await self._save(active, decision, sight, now), rotation.phase, decision)
+        await self._tell(plan, await self._save(active, active.status, decision, sight), rotation.phase, decision)
         return AT_ONCE
 
     async def _one_step(
@@ -118,10 +118,10 @@ class Reconciler:
         return await self._drive(plan, active, provider, place)
 
     async def _drive(self, plan: PlanRecord, active: RotationRecord, provider: Provider, place: Place) -> timedelta:
-        if active.status.plan is None:
-            await self._desk.begin(plan, active)
-            return AT_ONCE
-        frozen_plan = replace(plan, spec=active.status.plan)
+        stored = active.status
+        if stored.plan is None:  # its first status is written with the first decision
+            active = self._desk.begun(plan, active)
+        frozen_plan = replace(plan, spec=active.status.plan or plan.spec)
         rotation = self._remembered(active, plan.key)
         if rotation is None:
             return LATER
@@ -131,7 +131,7 @@ class Reconciler:
         heard = self._cluster.follow(plan.key, frozen_plan.spec.secret.name, tuple(sight.workloads or ()))
         now = self._clock.now()
         decision = decide(rotation, sight.seen, now)
-        active = await self._save(active, decision, sight, now)
+        active = await self._save(active, stored, decision, sight)
         if decision.entered:
             await self._tell(plan, active, rotation.phase, decision)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
@@ -155,15 +155,18 @@ class Reconciler:
             return None
         return replace(rotation, clock=self._clocks.get(f"{active.uid}/{rotation.phase}", rotation.clock))
 
-    async def _save(self, active: RotationRecord, decision: Decision, sight: Sight, now: datetime) -> RotationRecord:
+    async def _save(
+        self, active: RotationRecord, stored: RotationStatus, decision: Decision, sight: Sight
+    ) -> RotationRecord:
         """Before any effect, and compare-and-set: whoever lost the race carries nothing out."""
+        now = self._clock.now()
         self._clocks = {k: v for k, v in self._clocks.items() if not k.startswith(f"{active.uid}/")}
         self._clocks[f"{active.uid}/{decision.rotation.phase}"] = decision.rotation.clock
         trouble = self._troubles.get(active.uid)
         fresh = record.store(active.status, decision, sight.seen, trouble, active.generation, now)
-        if _same_memory(fresh, active.status):
+        if _same_memory(fresh, stored):
             told = self._noted.get(active.uid)
-            if _same_news(fresh, active.status) or (told is not None and now - told < NOTE_EVERY):
+            if _same_news(fresh, stored) or (told is not None and now - told < NOTE_EVERY):
                 return active
         self._noted[active.uid] = now
         return await self._cluster.save_rotation(active, fresh)

@@ -10,6 +10,7 @@ from keyturn.core.evidence import Testimony
 from keyturn.core.model import (
     ConsumerRef,
     Idle,
+    Mode,
     Observation,
     Phase,
     Problem,
@@ -104,6 +105,8 @@ class Observer:
             pause=scene.record.spec.pause,
             retry=scene.record.spec.retry,
             frozen=frozen,
+            settles=scene.provider.capabilities.settles,
+            blind=not scene.provider.capabilities.sees_refused_attempts,
             new_id=new_id,
             window_open=open_now(checklist.windows(plan.spec), plan.spec.schedule.time_zone, self._clock.now()),
         )
@@ -152,7 +155,11 @@ class Observer:
 
     async def _try(self, scene: Scene, escrow: Escrow, new_id: str) -> dict[Side, Trial]:
         ids = {Side.OLD: scene.rotation.old_id, Side.NEW: new_id}
-        asked = [side for side in Side if side in tries(scene.rotation.phase) and ids[side] in escrow.values]
+        asked = [
+            side
+            for side in Side
+            if side in tries(scene.rotation.phase, scene.rotation.policy.mode) and ids[side] in escrow.values
+        ]
         found = await asyncio.gather(*(scene.provider.test(Credential(ids[s], escrow.values[ids[s]])) for s in asked))
         return dict(zip(asked, found, strict=True))
 
@@ -165,8 +172,9 @@ class Observer:
     ) -> tuple[dict[str, Usage], Mapping[str, Testimony]]:
         """Sessions before and after the challenge: connections come and go while the pods answer."""
         rotation, plan = scene.rotation, scene.plan
-        backward = target(rotation.phase) is Side.OLD or rotation.phase in (Phase.PREFLIGHT, *QUIET)
-        control_id = rotation.old_id if backward else rotation.new_id
+        before_new = rotation.phase in (Phase.PREFLIGHT, *QUIET) and rotation.policy.mode is not Mode.CONTAINMENT
+        backward = target(rotation.phase) is Side.OLD or before_new
+        control_id = rotation.old_id if backward or not rotation.new_id else rotation.new_id
         control = Credential(control_id, escrow.values.get(control_id, escrow.values[rotation.old_id]))
         ids = [i for i in (rotation.old_id, rotation.new_id or new_id) if i]
         before = await scene.provider.usage(ids, control)

@@ -81,12 +81,12 @@ class Desk:
         since = plan.status.last_rotation_time or plan.status.adopted_at or self._clock.now()
         return due(checklist.schedule(plan.spec), since)
 
-    async def begin(self, plan: PlanRecord, active: RotationRecord) -> None:
-        """Write the first status: the plan as it is now, the generation that was reserved."""
+    def begun(self, plan: PlanRecord, active: RotationRecord) -> RotationRecord:
+        """With its first status, not yet written: the plan as it is now, the generation that was reserved."""
         now = self._clock.now()
         status = record.begin(plan.spec, plan.status.current_id, plan.status.generation - 1, active.generation, now)
         status = status.model_copy(update={"plan_generation": plan.generation})
-        await self._cluster.save_rotation(active, status)
+        return replace(active, status=status)
 
     async def _activate(self, plan: PlanRecord, chosen: RotationRecord) -> timedelta:
         """By one compare-and-set: exactly one active rotation a plan, with two generations of its own."""

@@ -25,6 +25,7 @@ from keyturn.core.model import (
     Clock,
     Consent,
     Kind,
+    Mode,
     ObjectKey,
     Observation,
     OnFailure,
@@ -50,7 +51,7 @@ def target(phase: Phase) -> Side:
     return Side.OLD if phase in _BACKWARD_PHASES else Side.NEW
 
 
-def policy(spec: RotationPlanSpec) -> Policy:
+def policy(spec: RotationPlanSpec, mode: str = Mode.GRACEFUL) -> Policy:
     """The plan's wishes as plain values. Samples are close enough together that a soak has at least six."""
     shortest = min(spec.verify.soak, spec.retire.watch)
     return Policy(
@@ -63,6 +64,7 @@ def policy(spec: RotationPlanSpec) -> Policy:
         max_parallel=spec.rollout.max_parallel,
         on_failure=OnFailure(spec.on_failure),
         approvals=spec.retire.approvals,
+        mode=Mode(mode),
     )
 
 
@@ -88,7 +90,7 @@ def load(record: RotationRecord, plan: ObjectKey) -> Rotation:
         uid=record.uid,
         name=record.key.name,
         plan=plan,
-        policy=policy(status.plan),
+        policy=policy(status.plan, record.spec.mode),
         phase=Phase(status.phase),
         entered=status.entered_at,
         generation=status.generation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyturn.core.model import Phase, Rotation
+from keyturn.core.model import Mode, Phase, Rotation
 
 MILESTONES = frozenset({Phase.CREATE, Phase.DISABLE, Phase.COMPLETE, Phase.ENABLE, Phase.ROLLED_BACK})
 # worth an Event each; the Rotation's history has every phase
@@ -25,10 +25,20 @@ _ENTERED = {
     Phase.ROLLED_BACK: "{old} serves as before ({why})",
 }
 
+_CONTAINED = {
+    Phase.APPROVE: "nothing forbids it; asking for approval, if any is wanted, to cut {old} off",
+    Phase.CREATE: "cutting {old} off and making {new}, in one transaction",
+    Phase.STAGE: "{old} is refused, with no session left, and {new} works; writing it into the Secret",
+    Phase.ROLL: "the Secret holds {new}; restarting the consumers that hold {old}, which is refused",
+    Phase.WATCH: "every pod proves {new}; watching that no known consumer misses {old}",
+}
+
 
 def entered(rotation: Rotation, phase: Phase, *, again: bool = False) -> str:
     """One sentence. ``again``: a reopened rotation verifies once more."""
     if again:
         return f"{rotation.old_id} was still used, so it works again; verifying once more"
+    if rotation.policy.mode is Mode.CONTAINMENT and phase in _CONTAINED:
+        return _CONTAINED[phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential")
     why = rotation.turned_back.message if rotation.turned_back is not None else "not safe to go on"
     return _ENTERED[phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)

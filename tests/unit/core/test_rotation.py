@@ -291,3 +291,14 @@ def test_a_freeze_stops_every_change_but_never_a_re_enable() -> None:
 def test_a_login_is_a_use_so_old_is_tried_only_where_an_answer_needs_it() -> None:
     untried = {p for p in CHANGED if Side.OLD not in tries(p)}
     assert untried == CHANGED - {Phase.DISABLE, Phase.WATCH}
+
+
+def test_watch_outlasts_every_login_that_began_before_disable() -> None:
+    """Given a backend where such a login may succeed for a minute, a shorter watch time is not enough."""
+    short = rotation(Phase.WATCH, clock=Clock(timedelta(seconds=31), NOW))
+    assert decide(short, off(), NOW).rotation.phase is not Phase.WATCH
+    waiting = decide(short, replace(off(), settles=timedelta(minutes=1), blind=True), NOW)
+    assert waiting.rotation.phase is Phase.WATCH
+    assert isinstance(waiting.answer, Wait)
+    assert "60 s" in waiting.answer.message
+    assert "pods and sessions" in waiting.answer.message

@@ -64,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "pause-with-old-off",
         "A rotation that pauses after Disable leaves the old credential disabled.",
         ROTATION,
-        "    if rotation.phase in OLD_IS_OFF:\n        return Decision(replace(_to(Phase.VERIFY,",
-        "    if rotation.phase in ():\n        return Decision(replace(_to(Phase.VERIFY,",
+        "    if rotation.phase in OLD_IS_OFF:\n        return Decision(replace(to(Phase.VERIFY,",
+        "    if rotation.phase in ():\n        return Decision(replace(to(Phase.VERIFY,",
     ),
     mutant(
         "pause-ignored",

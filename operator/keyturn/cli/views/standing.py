@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, RotationStatus
+from keyturn.core.compromised import TABLES
 from keyturn.core.memory import ON_REQUEST
-from keyturn.core.model import Phase, Verdict
+from keyturn.core.model import Mode, Phase, Verdict
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
 from keyturn.ports import PlanRecord, RotationRecord
 
-AHEAD = tuple(step.phase for step in FORWARD)
 BACK = tuple(step.phase for step in BACKWARD)
 NOT_STARTED = "Waiting"
 _ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.FROZEN, ConditionType.DRIFT_DETECTED})
+
+
+def ahead(record: RotationRecord) -> tuple[Phase, ...]:
+    """The phases of a rotation that goes well, in the order of its mode."""
+    table = TABLES.get(Mode(record.spec.mode), FORWARD)
+    return tuple(step.phase for step in table)
 
 
 def phase_of(status: RotationStatus) -> str:
@@ -30,8 +36,11 @@ def going_back(status: RotationStatus) -> bool:
     return status.phase in BACK
 
 
-def reversible(status: RotationStatus) -> bool:
+def reversible(record: RotationRecord) -> bool:
     """An abort still has an effect."""
+    status = record.status
+    if record.spec.mode != Mode.GRACEFUL:  # nothing enables the old credential again
+        return status.phase in ("", Phase.PREFLIGHT) or (status.phase == Phase.APPROVE and status.disabled_at is None)
     return not finished(status) and not going_back(status) and status.phase != Phase.DELETE
 
 
@@ -65,10 +74,11 @@ def troubles(plan: PlanRecord | None) -> tuple[str, ...]:
 
 def headline(record: RotationRecord) -> str:
     """One sentence: where it stands."""
-    return f"{record.key.name} {_standing(record.status)}"
+    return f"{record.key.name} {_standing(record)}"
 
 
-def _standing(status: RotationStatus) -> str:
+def _standing(record: RotationRecord) -> str:
+    status = record.status
     match status.phase:
         case "":
             words = "has not begun."
@@ -79,7 +89,9 @@ def _standing(status: RotationStatus) -> str:
         case Phase.REFUSED:
             words = f"was refused before anything was changed{_because(status)}"
         case phase if status.paused:
-            words = f"is paused in {phase}: both credentials stay valid until a person acts."
+            gracefully = record.spec.mode == Mode.GRACEFUL
+            valid = "both credentials stay valid" if gracefully else "nothing is enabled again"
+            words = f"is paused in {phase}: {valid} until a person acts."
         case phase if going_back(status):
             words = f"is going back, in {phase}{_because(status)}"
         case phase:
@@ -116,11 +128,12 @@ def what_to_do(record: RotationRecord, plan_troubles: tuple[str, ...] = ()) -> s
     if status.paused:
         again = "resume" if status.paused.reason == ON_REQUEST else "retry"
         words = f"Remove what is named above, then go on: kubectl keyturn {again} {name}"
-        return f"{words}\nGo back: kubectl keyturn abort {name}" if reversible(status) else words
-    return _by_itself(status, name)
+        return f"{words}\nGo back: kubectl keyturn abort {name}" if reversible(record) else words
+    return _by_itself(record)
 
 
-def _by_itself(status: RotationStatus, name: str) -> str:
+def _by_itself(record: RotationRecord) -> str:
+    status, name = record.status, record.key.name
     if not status.phase:
         return "Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"
     if status.phase == Phase.DELETE:
@@ -128,4 +141,5 @@ def _by_itself(status: RotationStatus, name: str) -> str:
     if going_back(status):
         return "Nothing: it goes back by itself."
     follow, abort = f"kubectl keyturn watch {name}", f"kubectl keyturn abort {name}"
-    return f"Nothing, if the above ends by itself; then it goes on.\nFollow: {follow}\nGo back: {abort}"
+    words = f"Nothing, if the above ends by itself; then it goes on.\nFollow: {follow}"
+    return f"{words}\nGo back: {abort}" if reversible(record) else words

@@ -14,8 +14,8 @@ from keyturn.api.base import format_duration
 from keyturn.api.kinds import PhaseEntry, PodLine, RotationStatus
 from keyturn.cli.views.spans import ago, span
 from keyturn.cli.views.standing import (
-    AHEAD,
     BACK,
+    ahead,
     cause,
     finished,
     going_back,
@@ -37,7 +37,7 @@ def rotation_tree(record: RotationRecord, now: datetime, plan: PlanRecord | None
     """The whole rotation: what is done, where it is and whom it waits for, what is to come."""
     status = record.status
     tree = Tree(_title(record, now), guide_style="dim")
-    for mark, phase, took in _rows(status, now):
+    for mark, phase, took in _rows(record, now):
         branch = tree.add(Text.assemble((f"{mark} ", _STYLES[mark]), f"{phase:<11}", (took, "dim")))
         if mark == _HERE:
             for line in _present(status, now):
@@ -61,17 +61,18 @@ def _title(record: RotationRecord, now: datetime) -> Text:
     return Text("   ".join(part for part in parts if part), style="bold")
 
 
-def _rows(status: RotationStatus, now: datetime) -> Iterator[tuple[str, str, str]]:
+def _rows(record: RotationRecord, now: datetime) -> Iterator[tuple[str, str, str]]:
     """Mark, phase, and how long it took. A rollback shows how far it came, then the way back."""
+    status, forward = record.status, ahead(record)
     entered = _entered(status.history)
     times = {phase: _took(phase, entered, status, now) for phase in entered}
     back = going_back(status) or any(phase in entered for phase in BACK)
     if back:
-        came = [phase for phase in AHEAD if phase in entered]
+        came = [phase for phase in forward if phase in entered]
         for phase in came:
             yield (_LEFT if phase is came[-1] else _DONE), phase, times[phase]
-    for phase in BACK if back else AHEAD:
-        mark = _mark(phase, status, entered)
+    for phase in BACK if back else forward:
+        mark = _mark(phase, status, entered, BACK if back else forward)
         yield mark, phase, "" if mark == _TO_COME else times.get(phase, "")
 
 
@@ -80,10 +81,9 @@ def _entered(history: Sequence[PhaseEntry]) -> dict[str, datetime]:
     return {entry.phase: entry.at for entry in history}
 
 
-def _mark(phase: Phase, status: RotationStatus, entered: dict[str, datetime]) -> str:
+def _mark(phase: Phase, status: RotationStatus, entered: dict[str, datetime], table: tuple[Phase, ...]) -> str:
     if phase == status.phase:
         return _HERE
-    table = BACK if phase in BACK else AHEAD
     here = table.index(Phase(status.phase)) if status.phase in table else None
     if here is None:  # over, or going the other way
         return _DONE if phase in entered else _TO_COME

@@ -1,0 +1,102 @@
+"""Rotations of a credential that somebody else may know, in the simulated world."""
+
+from __future__ import annotations
+
+import pytest
+
+from keyturn.api.kinds import RotationSpec
+from keyturn.core.compromised import AVAILABILITY, CONTAINMENT
+from keyturn.core.model import ConsumerRef
+from keyturn.core.sealed import Sealed
+from support.world import World
+from world.test_people import wish
+from world.test_rotation_world import ENOUGH, quiet, rotated
+
+API = ConsumerRef("Deployment", "shop", "api")
+INTRUDER = "10.9.9.9"
+
+
+class CutOff(World):
+    """Pods that hold what was cut off are refused until they have rolled: that is the price, and it is counted."""
+
+    refused = 0
+
+    def check(self) -> None:
+        self.refused += len(self.locked_out)
+        self.locked_out.clear()
+        super().check()
+
+
+def asked(world: World, mode: str) -> World:
+    world.cluster.add_rotation(
+        "shop", "orders-1", RotationSpec.model_validate({"planRef": {"name": "orders"}, "mode": mode})
+    )
+    return world
+
+
+def entered(world: World) -> list[str]:
+    return [entry.phase for entry in world.cluster.the_rotations["orders-1"].status.history]
+
+
+def test_availability_keeps_the_order_and_nobody_is_locked_out() -> None:
+    world = asked(World(), "Availability")
+    world.run(ENOUGH)
+    rotated(world)
+    assert entered(world) == [str(step.phase) for step in AVAILABILITY] + ["Complete"]
+    quiet(world)
+
+
+def test_containment_refuses_old_before_anything_else_and_ends_with_new() -> None:
+    world = asked(CutOff(), "Containment")
+    world.run(ENOUGH)
+    rotated(world)
+    assert entered(world) == [str(step.phase) for step in CONTAINMENT] + ["Complete"]
+    writes = world.board.writes
+    assert writes.index("contain") < writes.index("write-secret") < writes.index("restart-api")
+    assert "enable" not in writes
+    quiet(world)
+
+
+@pytest.mark.parametrize("mode", ["Availability", "Containment"])
+def test_an_intruder_with_an_open_session_neither_blocks_it_nor_keeps_it(mode: str) -> None:
+    world = asked(CutOff(), mode)
+    world.backend.login("orders_a", Sealed("the-old-value-of-orders"), INTRUDER)
+    world.run(ENOUGH)
+    rotated(world)
+    assert not any(session.client_address == INTRUDER for session in world.backend.sessions.values())
+
+
+def test_an_intruder_who_changed_the_password_cannot_keep_it_from_being_cut_off() -> None:
+    world = CutOff()
+    world.ask_for_rotation("orders-0")
+    world.run(2)  # adopted: the escrow holds what the Secret holds
+    world.abort("orders-0")
+    world.run(ENOUGH)
+    world.backend.roles["orders_a"].value = Sealed("what-the-intruder-has-chosen")
+    asked(world, "Containment")
+    world.run(ENOUGH)
+    rotated(world)
+
+
+def test_new_pods_that_crash_stop_it_with_old_still_refused_and_a_retry_completes_it() -> None:
+    world = asked(CutOff(), "Containment")
+    world.cluster.workloads[API].crash_with = "orders_b"
+    world.run(ENOUGH)
+    record = world.cluster.the_rotations["orders-1"]
+    assert record.status.paused is not None
+    assert not world.backend.roles["orders_a"].enabled
+    world.cluster.workloads[API].crash_with = ""
+    for pod in world.cluster.workloads[API].pods:
+        pod.crashed = False
+    wish(world, retry=1)
+    world.run(ENOUGH)
+    rotated(world)
+
+
+@pytest.mark.parametrize("mode", ["Availability", "Containment"])
+@pytest.mark.parametrize("at", range(0, 60, 3))
+def test_a_restart_of_the_operator_at_any_moment_changes_nothing(mode: str, at: int) -> None:
+    world = asked(CutOff(), mode)
+    world.run(ENOUGH, {at: "operator restarts"})
+    rotated(world)
+    assert "enable" not in world.board.writes
