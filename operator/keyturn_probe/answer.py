@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from keyturn_probe.errands import Errands
     from keyturn_probe.plans import Plan
     from keyturn_probe.proc import Proc
 
@@ -37,6 +38,7 @@ class Answerer:
         self._used: dict[str, int] = {}  # nonce -> when it expires
         self._tokens = float(_BURST)
         self._filled = clock()
+        self._errands: Errands | None = None
 
     def answer(self, line: bytes) -> bytes | None:
         """The sealed answer; None for what is not a challenge of a plan of ours: no work, no word."""
@@ -51,6 +53,14 @@ class Answerer:
         refused = self._refusal(challenge)
         lines = [f"no {refused}"] if refused else self._lines(plan, key, challenge)
         return wire.sealed_answer(key, challenge, lines)
+
+    def _sent(self) -> Errands:
+        """Imported when first needed: most pods' probes are never sent anywhere."""
+        if self._errands is None:
+            from keyturn_probe.errands import Errands  # noqa: PLC0415
+
+            self._errands = Errands(self._proc, self._clock)
+        return self._errands
 
     def _key_of(self, id_: str) -> bytes | None:
         plan = self._plans.get(id_)
@@ -74,6 +84,16 @@ class Answerer:
         return ""
 
     def _lines(self, plan: Plan, key: bytes, challenge: wire.Challenge) -> Iterator[str]:
+        errand = challenge.errand[:1]
+        if errand in ((wire.HTTP,), (wire.SIGNAL,)):
+            self._sent().reload(plan, key, challenge)
+            return
+        if errand == (wire.REPORT,):
+            for name, said in self._sent().report(challenge):
+                yield _reported(name, said, key, challenge)
+        note = None if self._errands is None else self._errands.note(plan.id)
+        if note is not None:
+            yield f"note {note[0]} {wire.quoted(note[1])}"
         look = Look(self._proc)
         counted: dict[str, int] = {}
         for finding in (*look.findings(plan.watches), *look.strays(plan.watches, _known(plan, key))):
@@ -85,6 +105,14 @@ class Answerer:
             yield f"user {wire.quoted(container)} {user} {group}"
         for local, local_port, remote, remote_port in self._proc.connections():
             yield f"conn {local} {local_port} {remote} {remote_port}"
+
+
+def _reported(name: str, said: str, key: bytes, challenge: wire.Challenge) -> str:
+    """What the app said, marked once more: on the wire it would let a weak old value be guessed."""
+    if not name:
+        return f"gap % % {wire.APP} {wire.REPORTED} {wire.quoted(said)} % 1"
+    marked = wire.value_mark(key, challenge, "", name, said.encode())
+    return f"val % {wire.quoted(name)} {wire.APP} {wire.REPORTED} {marked} 1"
 
 
 def _line(finding: Finding, key: bytes, challenge: wire.Challenge) -> str:

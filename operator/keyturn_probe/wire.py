@@ -5,12 +5,17 @@ are the C halves of ``hashlib`` and ``operator``; ``hashlib`` alone would bring 
 A mark is a keyed BLAKE2s of a value: it tells equal from unequal to who holds the key, and nothing else to anybody.
 
     operator                                                   probe
-      KT1 plan nonce generation pod expires MAC\n   ------->   key of that plan? MAC right? then look
+      KT1 plan nonce generation pod expires
+          [errand] MAC\n                        ------->   key of that plan? MAC right? then look, or run the errand
                                                     <-------   KT1 length MAC\n  + lines:
                                                                  val|gap|none container key way kind ...
                                                                  user container uid gid
                                                                  conn local port remote port
+                                                                 note code detail: how the last reload went
                                                                  no reason
+
+An errand is three words: ``report PORT PATH`` asks the app too which credential it uses; ``http PORT PATH`` and
+``signal NAME CONTAINER`` tell it to read its files again (see ``errands``).
 """
 
 from __future__ import annotations
@@ -28,8 +33,12 @@ LONGEST_BODY = 256 * 1024  # bytes of an answer
 KEY_BYTES = 32
 
 # Kinds of evidence on the wire, and the ways a value was found.
-PROCESS, MOUNTED = "P", "M"
-ENV, FILE, STRAY = "Env", "File", "Stray"
+PROCESS, MOUNTED, REPORTED = "P", "M", "R"
+ENV, FILE, STRAY, APP = "Env", "File", "Stray", "App"
+
+# What an errand may be, and how it went (``note``, or a ``gap`` of kind REPORTED).
+REPORT, HTTP, SIGNAL = "report", "http", "signal"
+DONE, WAITING, REFUSED, SILENT, GARBLED = "done", "waiting", "refused", "silent", "garbled"
 
 # Why nothing could be read (``gap``) or why the probe does not answer (``no``).
 DENIED, OVERWRITTEN, TOO_LARGE, OLDER, MISSING, NO_PROCESS = (
@@ -50,18 +59,26 @@ class Malformed(ValueError):
 class Challenge:
     """One question to one pod, good for one answer."""
 
-    __slots__ = ("expires", "generation", "nonce", "plan", "pod")
+    __slots__ = ("errand", "expires", "generation", "nonce", "plan", "pod")
 
-    def __init__(self, plan: str, nonce: str, generation: int, pod: str, expires: int) -> None:
+    def __init__(
+        self, plan: str, nonce: str, generation: int, pod: str, expires: int, errand: tuple[str, ...] = ()
+    ) -> None:
         self.plan = plan  # ten hex digits that name the plan
         self.nonce = nonce
         self.generation = generation
         self.pod = pod  # the pod's UID
         self.expires = expires  # seconds since 1970
+        self.errand = errand  # three words, or none
 
     def bound(self) -> bytes:
         """What answers and marks are bound to."""
-        return f"{MAGIC} {self.plan} {self.nonce} {self.generation} {self.pod} {self.expires}".encode()
+        errand = "".join(f" {quoted(word)}" for word in self.errand)
+        return f"{MAGIC} {self.plan} {self.nonce} {self.generation} {self.pod} {self.expires}{errand}".encode()
+
+    def question(self) -> bytes:
+        """What an app that reports is asked: it answers with HMAC-SHA256 of this, keyed with the value it uses."""
+        return f"KTR1 {self.nonce} {self.pod} {self.generation}".encode()
 
 
 def derived(key: bytes, purpose: bytes) -> bytes:
@@ -95,14 +112,16 @@ def read_challenge(line: bytes, key_of: Callable[[str], bytes | None]) -> Challe
     """
     bound, _, seal = line.rstrip(b"\n").rpartition(b" ")
     words = bound.split(b" ")
-    if len(line) > LONGEST_LINE or len(words) != 6 or words[0] != MAGIC.encode() or not line.isascii():
+    if len(line) > LONGEST_LINE or len(words) not in (6, 9) or words[0] != MAGIC.encode() or not line.isascii():
         raise Malformed
     key = key_of(words[1].decode())
     if key is None or not same(mark(derived(key, b"challenge"), bound).encode(), seal):
         raise Malformed
-    return Challenge(
-        words[1].decode(), words[2].decode(), int(words[3]), words[4].decode(), int(words[5])
-    )  # sealed: these are as the operator wrote them
+    plan, nonce, generation, pod, expires, *errand = [word.decode() for word in words[1:]]
+    try:
+        return Challenge(plan, nonce, int(generation), pod, int(expires), tuple(unquoted(word) for word in errand))
+    except ValueError:  # whoever may read the key may seal nonsense
+        raise Malformed from None
 
 
 def value_mark(key: bytes, challenge: Challenge, container: str, secret_key: str, value: bytes) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from keyturn.core.sealed import Sealed
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
-from keyturn_dev.cluster.api import Cluster, ensure_cluster
+from keyturn.kube.probes import open_probes
+from keyturn_dev.cluster.api import Cluster, ensure_cluster, load_images
 from support.kubectl import Kubectl, SystemClock
+from support.probe_ground import IMAGE, NEW, OLD, Ground
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,3 +51,14 @@ async def client(cluster: Cluster) -> AsyncIterator[KubeClient]:
 @pytest.fixture
 def world(client: KubeClient, namespace: str) -> KubeCluster:
     return KubeCluster(client, operator_namespace=namespace, identity="test", clock=SystemClock())
+
+
+@pytest.fixture
+async def ground(cluster: Cluster, kubectl: Kubectl, world: KubeCluster) -> Ground:
+    await asyncio.to_thread(load_images, ["probe", "demo"], cluster.name)
+    enforce = "pod-security.kubernetes.io/enforce=restricted"
+    await asyncio.to_thread(kubectl, "label", "namespace", kubectl.namespace, enforce)
+    made = Ground(kubectl, open_probes(world, kubectl.namespace, SystemClock(), [IMAGE]))
+    await made.client.arm(made.plan, {3: {"url": Sealed(OLD)}, 4: {"url": Sealed(NEW)}}, "orders")
+    await asyncio.to_thread(made.secret, NEW)
+    return made

@@ -32,6 +32,8 @@ from keyturn.api.rules import (
     POSITIVE,
     PROVIDER_FIXED,
     RECORD_FIXED,
+    RELOAD_HTTP,
+    RELOAD_SIGNAL,
     ROLE,
     SECRET_FIXED,
     SECRET_KEYS,
@@ -40,6 +42,7 @@ from keyturn.api.rules import (
     TIME_ZONE,
     TRAILING_STAR,
     TWO_SLOTS,
+    URL_PATH,
     WINDOW_NOT_EMPTY,
 )
 from keyturn_dev.cluster.api import ensure_cluster
@@ -152,6 +155,8 @@ def changed(make: Callable[[], Manifest], path: str, value: object) -> Manifest:
 
 
 PLAN, PROVIDER = plan, provider
+RELOADS = {"name": "orders-api", "reload": "Http"}
+SIGNALLED = {"name": "orders-api", "reload": "Signal"}
 REFUSED = [
     (PLAN, "spec/postgres", None, ONE_BACKEND.message),
     (PLAN, "spec/postgres/slots", ["orders_a", "orders_a"], TWO_SLOTS.message),
@@ -190,6 +195,19 @@ REFUSED = [
     (PLAN, "spec/consumers/list", [{"name": "orders-api"}, {"name": "orders-api"}], "Duplicate value"),
     (PLAN, "spec/consumers/list", [{"kind": "Pod", "name": "x"}], "supported values"),
     (PLAN, "spec/consumers", {"discover": "None"}, SOMEBODY_TO_PROVE.message),
+    (PLAN, "spec/consumers/list/0/reload", "Http", RELOAD_HTTP.message),
+    (PLAN, "spec/consumers/list/0/reloadHttp", {"port": 8080}, RELOAD_HTTP.message),
+    (PLAN, "spec/consumers/list/0/reload", "Signal", RELOAD_SIGNAL.message),
+    (PLAN, "spec/consumers/list/0/reloadSignal", {"container": "app"}, RELOAD_SIGNAL.message),
+    (PLAN, "spec/consumers/list/0", RELOADS | {"reloadHttp": {"port": 8080, "path": "a b"}}, URL_PATH.message),
+    (PLAN, "spec/consumers/list/0", RELOADS | {"reloadHttp": {"port": 0}}, "greater than or equal to 1"),
+    (
+        PLAN,
+        "spec/consumers/list/0",
+        SIGNALLED | {"reloadSignal": {"container": "app", "signal": "SIGKILL"}},
+        "supported values",
+    ),
+    (PLAN, "spec/consumers/list/0/report", {"path": "/-/credential"}, "Required value"),
     (PLAN, "spec/verify/require", [], "should have at least 1 items"),
     (PLAN, "spec/providerRef/name", "", "should be at least 1 chars long"),
     (PLAN, "spec/secret", None, "Required value"),

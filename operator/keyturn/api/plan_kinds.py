@@ -95,15 +95,50 @@ class Schedule(Model):
     )
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=96, json_schema_extra=ruled(rules.URL_PATH))]
+
+
+class ReloadHttp(Model):
+    """Where the app is told, inside its pod, to read its files again."""
+
+    port: Port = Field(description="A port on which the app listens on the pod's loopback address.")
+    path: Path = Field(default="/-/reload", description="Gets an empty POST; any 2xx means that the app has reloaded.")
+
+
+class ReloadSignal(Model):
+    """Which process is told to read its files again, and how."""
+
+    signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2"] = Field(
+        default="SIGHUP", description="Sent to the first process of the container."
+    )
+    container: str = Field(min_length=1, max_length=63, description="Name of the container.")
+
+
+class Report(Model):
+    """Where the app answers, inside its pod, which credential it uses (docs/reported-evidence.md)."""
+
+    port: Port = Field(description="A port on which the app listens on the pod's loopback address.")
+    path: Path = Field(default="/-/credential", description="Gets a POST with a question.")
+
+
 class Consumer(Model):
     """A workload that uses the credential."""
 
+    model_config = ConfigDict(json_schema_extra=ruled(rules.RELOAD_HTTP, rules.RELOAD_SIGNAL))
+
     kind: Literal["Deployment"] = Field(default="Deployment", description="Kind of the workload.")
     name: Name = Field(description="Its name, in the plan's namespace.")
-    reload: Literal["PerConnection", "Watch"] | None = Field(
+    reload: Literal["PerConnection", "Watch", "Http", "Signal"] | None = Field(
         default=None,
-        description="The app reads the mounted file again by itself, on each connection or when it changes: it is "
-        "not restarted. Not set: processes older than the file count as stale and are restarted.",
+        description="The app reads the mounted file again, by itself on each connection or when it changes, or when "
+        "its probe tells it to by HTTP or a signal: it is not restarted. Not set: processes older than the file count "
+        "as stale and are restarted.",
+    )
+    reload_http: ReloadHttp | None = Field(default=None, description="With reload: Http.")
+    reload_signal: ReloadSignal | None = Field(default=None, description="With reload: Signal.")
+    report: Report | None = Field(
+        default=None, description="The app answers which credential it uses: the evidence Reported."
     )
     allow_unavailable: bool = Field(
         default=False, description="Required for a workload that stops pods before it starts their replacements."
@@ -143,8 +178,8 @@ class Rollout(Model):
 class Verify(Model):
     """What counts as proof, and how long the old credential must be seen idle."""
 
-    require: list[Literal["Session", "Process", "Mounted"]] = Field(
-        default_factory=lambda: list[Literal["Session", "Process", "Mounted"]](["Session", "Process"]),
+    require: list[Literal["Session", "Process", "Reported", "Mounted"]] = Field(
+        default_factory=lambda: list[Literal["Session", "Process", "Reported", "Mounted"]](["Session", "Process"]),
         min_length=1,
         max_length=4,
         description="Kinds of evidence that every pod must give.",

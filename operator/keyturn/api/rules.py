@@ -135,6 +135,20 @@ KNOWN_PLACEHOLDERS = Rule(
 
 WINDOW_NOT_EMPTY = Rule("self.start != self.end", "start and end are equal: the window would never be open; move one")
 
+URL_PATH = Rule(
+    "self.matches('^/[A-Za-z0-9._~/-]*$')",
+    "write a path like /-/reload: letters, digits and . _ ~ - / only, without a query",
+)
+RELOAD_HTTP = Rule(
+    "(has(self.reload) && self.reload == 'Http') == has(self.reloadHttp)",
+    "reload: Http and reloadHttp belong together: set both, or neither",
+    ".reload",
+)
+RELOAD_SIGNAL = Rule(
+    "(has(self.reload) && self.reload == 'Signal') == has(self.reloadSignal)",
+    "reload: Signal and reloadSignal belong together: set both, or neither",
+    ".reload",
+)
 SOMEBODY_TO_PROVE = Rule(
     "!has(self.discover) || self.discover != 'None' || (has(self.list) && self.list.size() > 0)",
     "discover: None needs at least one workload in list, else nobody could prove anything",

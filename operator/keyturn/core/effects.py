@@ -36,7 +36,7 @@ class RestartConsumer:
 
 @dataclass(frozen=True, slots=True)
 class RefreshMounts:
-    """Touch the pods of consumers that reload by themselves, so that the kubelet renews their files now."""
+    """Touch the pods of consumers that reload, so that the kubelet renews their files now; tell those that must be."""
 
     consumers: tuple[str, ...]
 

@@ -69,6 +69,7 @@ class Testimony:
     connections: tuple[Connection, ...] = ()
     users: Mapping[str, RunsAs] = field(default_factory=dict[str, RunsAs])  # by container; only where it is certain
     silent: str = ""  # why there is no answer, in words; empty when there is one
+    note: str = ""  # what helps a person to understand a pod that is not proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,13 @@ class Subject:
     uid: str
     address: str
     consumer: str
-    reload: bool  # re-reads the credential by itself: Mounted plus a session stand for Process
+    reload: bool  # re-reads the credential: Mounted plus a session stand for Process
     was_connected: bool  # its consumer was seen connected before Stage
     terminating: bool = False
     ready: bool = True
     created: datetime | None = None
     host_network: bool = False
+    told: bool = False  # re-reads it only when told to: its file says little of what it holds
 
 
 def combine(verdicts: Iterable[Verdict], wanted: Verdict) -> Verdict:
@@ -168,6 +170,8 @@ def judge(
             evidence[kind] = combine(sights, wanted)
     needed = _needed(subject, required)
     why = _objection(evidence, needed, wanted, subject, testimony)
+    if why and testimony.note:
+        why = f"{why}; {testimony.note}"
     return PodProof(
         namespace=subject.namespace,
         name=subject.name,
@@ -209,14 +213,16 @@ def _objection(
 def _neutral(verdict: Verdict, evidence: Mapping[Kind, Verdict], wanted: Verdict, subject: Subject) -> bool:
     """No connection just now is neutral only for a consumer that was never seen connected and whose process agrees.
 
-    Going back needs no new session: Confirm asks that nobody *holds* NEW.
+    An app that reloads and reports agrees if file and report do. Going back needs no new session: Confirm asks that
+    nobody *holds* NEW, and an app that waits to be told may hold it whatever its file says.
     """
     if verdict is not Verdict.NONE:
         return False
-    process = evidence.get(Kind.PROCESS)
+    mounted = subject.reload and evidence.get(Kind.MOUNTED) is wanted
+    held = evidence.get(Kind.PROCESS) is wanted or (mounted and evidence.get(Kind.REPORTED) is wanted)
     if wanted is Verdict.OLD:
-        return process is wanted or (subject.reload and evidence.get(Kind.MOUNTED) is wanted)
-    return process is wanted and not subject.was_connected
+        return held or (mounted and not subject.told)
+    return held and not subject.was_connected
 
 
 def _else(evidence: Mapping[Kind, Verdict], wanted: Verdict) -> Verdict:

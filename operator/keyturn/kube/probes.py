@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyturn.api.labels import INJECT, probe_secret_name, restart_annotation
 from keyturn.core.evidence import Testimony
+from keyturn.core.model import ConsumerRef
 from keyturn.core.sealed import Sealed
 from keyturn.kube.keys import Keyring, OwnSecrets, Purpose
 from keyturn.kube.testimony import Expected, Recogniser
@@ -32,6 +33,11 @@ class _Question:
     key: Sealed
     generation: int
     expected: Expected
+    errands: Mapping[ConsumerRef, tuple[str, ...]] = field(default_factory=dict[ConsumerRef, tuple[str, ...]])
+
+    def errand(self, pod: PodRecord) -> tuple[str, ...]:
+        """What else this pod's probe is asked to do."""
+        return self.errands.get(pod.consumer, ()) if pod.consumer is not None else ()
 
 
 class ProbeClient:
@@ -51,7 +57,17 @@ class ProbeClient:
     ) -> Mapping[str, Testimony]:
         """By pod UID; every pod asked is in the answer."""
         key = await self._keyring.key(plan, Purpose.PROBE)
-        question = _Question(plan_identity(plan), key, generation, expected)
+        return await self._sweep(pods, _Question(plan_identity(plan), key, generation, expected, reports(plan)))
+
+    async def reload(self, plan: PlanRecord, pods: Sequence[PodRecord], generation: int) -> None:
+        """Tell apps that declare so to read their files again. Pods of other consumers are not asked at all."""
+        errands = reloads(plan)
+        told = [pod for pod in pods if pod.consumer in errands]
+        if told:
+            key = await self._keyring.key(plan, Purpose.PROBE)
+            await self._sweep(told, _Question(plan_identity(plan), key, generation, {}, errands))
+
+    async def _sweep(self, pods: Sequence[PodRecord], question: _Question) -> dict[str, Testimony]:
         found: dict[str, Testimony] = {}
         waiting = iter(pods)
         async with asyncio.TaskGroup() as group:
@@ -104,6 +120,7 @@ class ProbeClient:
             question.generation,
             pod.uid,
             int(self._clock.now().timestamp()) + _LIVES,
+            question.errand(pod),
         )
         key = question.key.reveal()
         try:
@@ -129,6 +146,27 @@ def open_probes(own: OwnSecrets, namespace: str, clock: Clock, images: Sequence[
 def plan_identity(plan: PlanRecord) -> str:
     """Ten hex digits that name the plan to probes: the end of its restart annotation."""
     return restart_annotation(plan.key.namespace, plan.key.name)[-10:]
+
+
+def reports(plan: PlanRecord) -> dict[ConsumerRef, tuple[str, ...]]:
+    """Whose apps are asked which credential they use, and where."""
+    return {
+        ConsumerRef(wish.kind, plan.key.namespace, wish.name): (wire.REPORT, str(wish.report.port), wish.report.path)
+        for wish in plan.spec.consumers.listed
+        if wish.report is not None
+    }
+
+
+def reloads(plan: PlanRecord) -> dict[ConsumerRef, tuple[str, ...]]:
+    """Whose apps are told to read their files again, and how."""
+    found: dict[ConsumerRef, tuple[str, ...]] = {}
+    for wish in plan.spec.consumers.listed:
+        ref, http, signal = ConsumerRef(wish.kind, plan.key.namespace, wish.name), wish.reload_http, wish.reload_signal
+        if wish.reload == "Http" and http is not None:
+            found[ref] = (wire.HTTP, str(http.port), http.path)
+        elif wish.reload == "Signal" and signal is not None:
+            found[ref] = (wire.SIGNAL, signal.signal, signal.container)
+    return found
 
 
 async def _exchange(address: str, port: int, line: bytes) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ that the pod's spec names and the answer does not is reported as not looked at.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Mapping, Sequence
 
 from keyturn.core.delivery import Delivery, Way, expanded
@@ -32,6 +33,13 @@ _GAPS = {
     wire.MISSING: "the file is not there",
     wire.NO_PROCESS: "no process of this container runs",
 }
+_DECLINED = {
+    wire.SILENT: "nobody answers where `reloadHttp` says",
+    wire.NO_PROCESS: "the container that `reloadSignal` names runs no process",
+    wire.DENIED: "its probe runs as another user than the container that `reloadSignal` names",
+}
+_PLACES = {"val", "gap", "none"}
+_WORDS = _PLACES | {"conn", "user", "note", "no"}
 _UNTOLD = "the probe was not told to look there: restart the pod, so that it is injected anew"
 _NOWHERE = "no variable and no file of this pod holds the Secret: was it overridden?"
 
@@ -53,17 +61,23 @@ class Recogniser:
             if lines and lines[0][0] == "no":
                 return Testimony(silent=_REFUSALS.get(lines[0][1], "its probe refuses to answer"))
             self._users = _certain(lines)
-            sights = [sight for line in lines if line[0] not in {"conn", "user"} for sight in self._sights(line)]
+            sights = [sight for line in lines if line[0] in _PLACES for sight in self._sights(line)]
+            sights += self._reported([line for line in lines if line[4:5] == [wire.REPORTED]])
+            notes = [_note(line[1], line[2]) for line in lines if line[0] == "note"]
+            if any(line[0] not in _WORDS for line in lines):
+                raise ValueError  # noqa: TRY301  # as for any other word that is not ours
             connections = [
                 Connection(line[1], int(line[2]), line[3], int(line[4])) for line in lines if line[0] == "conn"
             ]
         except (IndexError, ValueError, KeyError):
             return Testimony(silent="its probe speaks another version: restart the pod, so that it is injected anew")
-        return Testimony((*sights, *self._untold(lines)), tuple(connections), self._users)
+        return Testimony((*sights, *self._untold(lines)), tuple(connections), self._users, note="; ".join(notes))
 
     def _sights(self, line: Line) -> Iterator[Sight]:
         """``val container key way kind mark n`` | ``gap container key way kind code detail n`` | ``none ...``."""
         what, container, key, way, kind = line[:5]
+        if kind == wire.REPORTED:
+            return
         stray = way == wire.STRAY or not container
         if what == "val":
             verdict = self._verdict(container, key, line[5])
@@ -75,6 +89,27 @@ class Recogniser:
                 yield Sight(container, key, _KINDS[kind], self._blank(line[5]), self._why(container, line[5], line[6]))
             else:
                 yield Sight(container, key, _KINDS[kind], Verdict.NONE)
+
+    def _reported(self, lines: Sequence[Line]) -> Iterator[Sight]:
+        """What the app itself said: HMAC-SHA256 of the question, keyed with the value it uses."""
+        if self._challenge.errand[:1] != (wire.REPORT,):
+            return
+        found: list[Sight] = []
+        for what, _, key, _, _, said, *_ in lines:
+            if what == "gap":
+                found.append(Sight("", "", Kind.REPORTED, Verdict.UNKNOWN, _unreported(said)))
+            elif key in self._telling:
+                matches = {side for side, values in self._expected.items() if self._says(key, values.get(key), said)}
+                verdict = Verdict.OTHER if not matches else Verdict.OLD if Side.OLD in matches else Verdict.NEW
+                found.append(Sight("", key, Kind.REPORTED, verdict))
+        nothing = Sight("", "", Kind.REPORTED, Verdict.UNKNOWN, "its report names no key of the Secret that changes")
+        yield from found or [nothing]
+
+    def _says(self, key: str, value: Sealed | None, marked: str) -> bool:
+        if value is None:
+            return False
+        said = hmac.new(value.reveal(), self._challenge.question(), "sha256").hexdigest().encode()
+        return wire.same(marked, wire.value_mark(self._key.reveal(), self._challenge, "", key, said))
 
     def _verdict(self, container: str, key: str, marked: str) -> Verdict | None:
         """None for a key that OLD and NEW share, as long as it holds what they share."""
@@ -134,6 +169,21 @@ class Recogniser:
                 yield Sight(place.container, place.key, Kind.PROCESS, Verdict.UNKNOWN, why)
         if not declared:
             yield Sight("", "", Kind.PROCESS, Verdict.UNKNOWN, _NOWHERE)
+
+
+def _note(code: str, detail: str) -> str:
+    """How its reload went, in words."""
+    if code == wire.WAITING:
+        return "it is told to reload as soon as its files show the new version"
+    return f"it was told to reload and did not: {_DECLINED.get(detail, f'it answered {detail}')}; it is tried again"
+
+
+def _unreported(code: str) -> str:
+    known = {
+        wire.SILENT: "the app does not answer where `report` says",
+        wire.GARBLED: "the app's report has no line `KEY hex` as docs/reported-evidence.md has it",
+    }
+    return known.get(code, f"the app answered {code} where `report` says")
 
 
 def _certain(lines: Sequence[Line]) -> dict[str, RunsAs]:

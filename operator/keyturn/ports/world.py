@@ -158,6 +158,13 @@ class Probes(Protocol):
         """By pod UID; every pod asked is in the answer."""
         ...
 
+    async def reload(self, plan: PlanRecord, pods: Sequence[PodRecord], generation: int) -> None:
+        """Tell apps that declare so to read their files again: once a generation, and not before their files show it.
+
+        Never raises for a pod; why one did not is in its next testimony.
+        """
+        ...
+
     async def arm(self, plan: PlanRecord, generations: Mapping[int, Mapping[str, Sealed]], secret: str) -> None:
         """Make the probes' small Secret: key for the challenges, and what the readiness gate may accept (as MACs)."""
         ...

@@ -56,9 +56,10 @@ class Actor:
             if workload is not None:
                 await self._cluster.restart(workload, scene.plan.key, effect.generation)
             return
-        for pod in sight.pods:
-            if str(pod.consumer) in effect.consumers and not pod.terminating:
-                await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
+        behind = [pod for pod in sight.pods if str(pod.consumer) in effect.consumers and not pod.terminating]
+        for pod in behind:
+            await self._cluster.touch(pod, scene.plan.key, _live_generation(scene))
+        await self._probes.reload(scene.plan, behind, _live_generation(scene))
 
     async def _change_backend(self, effect: BackendEffect, scene: Scene, escrow: Escrow) -> None:
         if isinstance(effect, ContainCredential):

@@ -10,7 +10,7 @@ from datetime import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from keyturn.api.plan_kinds import RotationPlanSpec
+from keyturn.api.plan_kinds import Consumer, RotationPlanSpec
 from keyturn.core.delivery import split_delivery
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem, SessionSeen
@@ -46,8 +46,17 @@ def schedule(spec: RotationPlanSpec) -> Schedule:
 
 
 def reloads(spec: RotationPlanSpec, ref: ConsumerRef) -> bool:
-    """Does this consumer declare that it re-reads the credential by itself?"""
-    return any(c.kind == ref.kind and c.name == ref.name and c.reload is not None for c in spec.consumers.listed)
+    """Does this consumer declare that it re-reads the credential without a restart?"""
+    return any(c.reload is not None for c in _wishes(spec, ref))
+
+
+def told_to_reload(spec: RotationPlanSpec, ref: ConsumerRef) -> bool:
+    """Does it re-read the credential only when its probe tells it to?"""
+    return any(c.reload in {"Http", "Signal"} for c in _wishes(spec, ref))
+
+
+def _wishes(spec: RotationPlanSpec, ref: ConsumerRef) -> list[Consumer]:
+    return [c for c in spec.consumers.listed if (c.kind, c.name) == (ref.kind, ref.name)]
 
 
 async def problems(

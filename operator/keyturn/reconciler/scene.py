@@ -136,6 +136,7 @@ def _subject(scene: Scene, pod: PodRecord, known: set[ConsumerRef]) -> Subject:
         ready=pod.ready,
         created=pod.created,
         host_network=pod.host_network,
+        told=pod.consumer is not None and checklist.told_to_reload(scene.plan.spec, pod.consumer),
     )
 
 

@@ -21,6 +21,25 @@ def test_a_challenge_arrives_as_it_was_asked() -> None:
     assert read.bound() == CHALLENGE.bound()
 
 
+@pytest.mark.parametrize("errand", [("http", "8080", "/-/reload"), ("signal", "SIGHUP", "app"), ("a b", "", "%\n")])
+def test_an_errand_arrives_with_the_challenge_and_is_sealed_with_it(errand: tuple[str, str, str]) -> None:
+    sent = wire.Challenge(CHALLENGE.plan, CHALLENGE.nonce, 7, "pod-1", CHALLENGE.expires, errand)
+    line = wire.challenge_line(KEY, sent)
+    assert wire.read_challenge(line, one_key).errand == errand
+    stripped = line.split(b" ")
+    with pytest.raises(wire.Malformed):
+        wire.read_challenge(b" ".join([*stripped[:6], stripped[-1]]), one_key)
+
+
+@pytest.mark.parametrize("nonsense", [b"seven", b"", b"7" * 5000])
+def test_nonsense_sealed_with_the_key_is_malformed_and_nothing_worse(nonsense: bytes) -> None:
+    """Whoever may read a namespace's Secrets has the key."""
+    bound = b" ".join([b"KT1", CHALLENGE.plan.encode(), b"ab", nonsense, b"pod-1", b"1900000000"])[:400]
+    line = bound + b" " + wire.mark(wire.derived(KEY, b"challenge"), bound).encode() + b"\n"
+    with pytest.raises(wire.Malformed):
+        wire.read_challenge(line, one_key)
+
+
 def test_a_challenge_sealed_with_another_key_is_refused() -> None:
     with pytest.raises(wire.Malformed):
         wire.read_challenge(wire.challenge_line(OTHER_KEY, CHALLENGE), one_key)
