@@ -253,9 +253,8 @@ def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation
         return _pause(problem, rotation, now, lost)
     repaired = replace(rotation, repaired_from=writer)
     if rotation.phase in OLD_IS_OFF:
-        return _reopen(
-            repaired, now, Problem("SecretReverted", f"{writer} put the old credential back into the Secret")
-        )
+        reverted = Problem("SecretReverted", f"{writer} put the old credential back into the Secret")
+        return _reopen(rotation, now, reverted)  # repaired, and remembered as that, once OLD opens sessions
     return Decision(repaired, step.effects(rotation, seen, now), lost)
 
 

@@ -129,9 +129,7 @@ class Actor:
         await self._cluster.write_secret(sight.secret, data)
 
     def _data(self, scene: Scene, escrow: Escrow, side: Side) -> dict[str, Sealed]:
-        data = scene.rendered(escrow.values, _id(scene, side))
-        if side is Side.OLD:
-            data = {**data, **escrow.secret_before}
+        data = scene.serving(escrow, side)
         if not data:
             raise Misconfigured("EscrowIncomplete", "the escrow does not hold this credential's value")
         return data
@@ -143,8 +141,8 @@ def live_generations(scene: Scene, escrow: Escrow, side: Side) -> dict[int, dict
     Forward, a new template (generation g) accepts NEW only, an old one both. Going back, OLD comes again as g + 1.
     """
     rotation = scene.rotation
-    old = scene.rendered(escrow.values, rotation.old_id)
-    live = {rotation.generation - 1: old, rotation.generation: scene.rendered(escrow.values, rotation.new_id)}
+    old = scene.serving(escrow, Side.OLD)
+    live = {rotation.generation - 1: old, rotation.generation: scene.serving(escrow, Side.NEW)}
     return live if side is Side.NEW else {**live, rotation.unroll_generation: old}
 
 

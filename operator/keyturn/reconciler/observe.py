@@ -180,8 +180,7 @@ class Observer:
         before = await scene.provider.usage(ids, control)
         if rotation.phase in QUIET:
             return dict(before), {}
-        sides = {Side.OLD: rotation.old_id, Side.NEW: rotation.new_id}
-        expected = {str(side): scene.rendered(escrow.values, id_) for side, id_ in sides.items()}
+        expected = {str(side): scene.serving(escrow, side) for side in Side}
         testimonies = await self._probes.challenge(plan, pods, rotation.generation, expected)
         after = await scene.provider.usage(ids, control)
         return {i: _union(before.get(i, _NOBODY), after.get(i, _NOBODY)) for i in ids}, testimonies

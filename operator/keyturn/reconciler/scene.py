@@ -53,6 +53,12 @@ class Scene:
             return {}
         return render(self.plan.spec.secret.keys, Login(id_, values[id_]), self.place)
 
+    def serving(self, escrow: Escrow, side: Side) -> dict[str, Sealed]:
+        """What consumers hold when this side serves; OLD as it was before Stage, byte for byte, once that is kept."""
+        if side is Side.NEW:
+            return self.rendered(escrow.values, self.rotation.new_id)
+        return {**self.rendered(escrow.values, self.rotation.old_id), **escrow.secret_before}
+
 
 def states(inventory: Sequence[Principal], rotation: Rotation) -> dict[Side, Existence]:
     """How the inventory knows both credentials."""
@@ -68,8 +74,7 @@ def secret_view(scene: Scene, escrow: Escrow, secret: SecretRecord | None) -> Se
     if secret is None:
         return SecretView(Verdict.NONE)
     keys = scene.plan.spec.secret.keys
-    old = {**scene.rendered(escrow.values, scene.rotation.old_id), **escrow.secret_before}
-    new = scene.rendered(escrow.values, scene.rotation.new_id)
+    old, new = scene.serving(escrow, Side.OLD), scene.serving(escrow, Side.NEW)
     matches = {key: _which(secret.data.get(key), old.get(key), new.get(key)) for key in keys}
     writers = sorted({secret.writers[key] for key in keys if key in secret.writers})
     kinds = set(matches.values())

@@ -196,6 +196,13 @@ class DescribeContestedSecret:
         assert decision.effects == (EnableCredential(Side.OLD),)
         assert decision.rotation.phase is Phase.VERIFY
 
+    def test_put_back_once_after_disable_it_is_repaired_as_soon_as_old_is_open(self) -> None:
+        opened = decide(rotation(Phase.WATCH), off(secret=self.REVERTED), NOW).rotation
+        decision = decide(opened, seen(secret=self.REVERTED), NOW)
+        assert decision.rotation.paused is None
+        assert decision.effects == (WriteSecret(Side.NEW),)
+        assert decision.rotation.repaired_from == "argocd"
+
 
 class DescribeDownAgainstRefused:
     @pytest.mark.fm(53)

@@ -68,16 +68,23 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "secret-before-not-restored",
         "Going back renders the old credential anew instead of restoring the Secret byte for byte.",
+        "reconciler/scene.py",
+        "self.rotation.old_id), **escrow.secret_before}",
+        "self.rotation.old_id)}",
+    ),
+    mutant(
+        "gate-forgets-what-was-before",
+        "The probes' gate knows the old credential only as it would be rendered now, and holds restored pods unready.",
         ACT,
-        "            data = {**data, **escrow.secret_before}\n",
-        "            data = {**data}\n",
+        "    old = scene.serving(escrow, Side.OLD)\n",
+        "    old = scene.rendered(escrow.values, rotation.old_id)\n",
     ),
     mutant(
         "wrong-side-rendered",
         "Stage writes the old credential, Restore the new one.",
         ACT,
-        "        data = scene.rendered(escrow.values, _id(scene, side))\n",
-        "        data = scene.rendered(escrow.values, _id(scene, side.other))\n",
+        "        data = scene.serving(escrow, side)\n",
+        "        data = scene.serving(escrow, side.other)\n",
     ),
     mutant(
         "foreign-value-overwritten",
@@ -91,7 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "gate-armed-with-old-only",
         "The probes are told that a pod of the new template must show the old value.",
         ACT,
-        "rotation.generation: scene.rendered(escrow.values, rotation.new_id)}",
+        "rotation.generation: scene.serving(escrow, Side.NEW)}",
         "rotation.generation: old}",
     ),
     mutant(

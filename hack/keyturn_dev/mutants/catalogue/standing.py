@@ -57,8 +57,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "revert-in-watch-only-repaired",
         "An old value put back into the Secret after Disable is overwritten while the old credential stays off.",
         ROTATION,
-        "    if rotation.phase in OLD_IS_OFF:\n        return _reopen(\n",
-        "    if rotation.phase in ():\n        return _reopen(\n",
+        "    if rotation.phase in OLD_IS_OFF:\n        reverted",
+        "    if rotation.phase in ():\n        reverted",
     ),
     mutant(
         "pause-with-old-off",
