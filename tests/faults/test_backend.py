@@ -24,6 +24,7 @@ def _changes(calls: list[str]) -> list[str]:
     return [call for call in calls if re.search(r"keyturn\.(ensure|enable|disable|retire|terminate)", call)]
 
 
+@pytest.mark.fm(1, 2, 3, 5, 40, 42)
 @pytest.mark.parametrize("abort_at", ["", FAR_BACK], ids=["rotation", "rollback"])
 async def test_it_converges_whatever_happens_to_one_change(campaign: Campaign, abort_at: str, *, every: bool) -> None:
     changes = _changes((await campaign.plain(abort_at)).calls)
@@ -43,3 +44,10 @@ async def test_it_converges_whatever_happens_to_one_question(campaign: Campaign,
     chosen = [*first, *some(calls, 20)] if every else some(first, 2)
     faults = (Fault.KILL_BEFORE, Fault.LOSE_ANSWER) if every else (Fault.LOSE_ANSWER,)
     converged(await campaign.run([Wish(FAR_BACK, {call: fault}) for call in chosen for fault in faults]))
+
+
+@pytest.mark.fm(53)
+async def test_it_converges_when_the_backend_goes_away_for_a_while(campaign: Campaign, *, every: bool) -> None:
+    changes = _changes((await campaign.plain(FAR_BACK)).calls)
+    chosen = changes if every else some(changes, 1)
+    converged(await campaign.run([Wish(FAR_BACK, {call: Fault.CUT}) for call in chosen]))

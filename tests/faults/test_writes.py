@@ -31,6 +31,7 @@ async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_e
     converged([await campaign.plain(""), await campaign.plain(FAR_BACK)])
 
 
+@pytest.mark.fm(1, 2, 3, 22, 42)
 @pytest.mark.parametrize("abort_at", ["", FAR_BACK], ids=["rotation", "rollback"])
 async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, abort_at: str, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(abort_at)).writes) + 1)
@@ -42,6 +43,7 @@ async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, ab
     assert not missed, f"never struck: {missed}"
 
 
+@pytest.mark.fm(4)
 async def test_it_converges_after_two_crashes(campaign: Campaign, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(FAR_BACK)).writes))
     points = [(n, further, first, second) for n in numbers for further in (1, 2, 4)
@@ -51,6 +53,13 @@ async def test_it_converges_after_two_crashes(campaign: Campaign, *, every: bool
     converged(await campaign.run(wishes))
 
 
+@pytest.mark.fm(41)
+async def test_an_abort_in_any_phase_restores_everything(campaign: Campaign, *, every: bool) -> None:
+    phases = ["Preflight", "Create", "Stage", "Roll", "Soak", "Disable", "Watch"]
+    converged(await campaign.run([Wish(phase) for phase in (phases if every else some(phases, 1))]))
+
+
+@pytest.mark.fm(46, 48, 51, 52)
 async def test_it_converges_whatever_else_the_api_server_does(campaign: Campaign, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(FAR_BACK)).writes) + 1)
     kinds = [Fault.CONFLICT, Fault.BUSY, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER, Fault.CUT]
@@ -58,5 +67,5 @@ async def test_it_converges_whatever_else_the_api_server_does(campaign: Campaign
         [(n, kind) for kind in kinds for n in some(numbers, 6)] if every else zip(some(numbers, 5), kinds, strict=True)
     )
     wishes = [Wish(FAR_BACK, {str(n): kind}) for n, kind in points]
-    weathers = [Weather.SLOW, Weather.EXPIRED, *([Weather.FROZEN] if every else [])]
+    weathers = [Weather.SLOW, Weather.EXPIRED, *([Weather.FROZEN, Weather.AWAY] if every else [])]
     converged(await campaign.run([*wishes, *(Wish("", weather=weather) for weather in weathers)]))

@@ -66,6 +66,7 @@ class ApiProxy:
         self.writes: list[Write] = []
         self.strikes: dict[int, Fault] = {}
         self.struck: list[tuple[Fault, Write]] = []
+        self.done: list[str] = []  # labels of the writes that reached the server
         self.latency = 0.0  # seconds before every call is passed on
         self.after: Callable[[Write], Awaitable[None]] = _nothing  # sees each write once it is done
 
@@ -86,7 +87,7 @@ class ApiProxy:
 
     def new_run(self, strikes: dict[int, Fault] | None = None) -> None:
         """Count from one again, and strike these."""
-        self.writes, self.struck = [], []
+        self.writes, self.struck, self.done = [], [], []
         self.strikes = dict(strikes or {})
         self.latency = 0.0
         self.after = _nothing
@@ -102,8 +103,10 @@ class ApiProxy:
         for stream in list(self._watches.values()):
             await stream.write(line + b"\n")
 
-    def break_all(self) -> None:
-        """Every connection breaks."""
+    def cut(self, seconds: float) -> None:
+        """Every connection breaks, and for so long nobody is reached."""
+        self._cut = True
+        asyncio.get_running_loop().call_later(seconds, self._mend)
         for request in list(self._open.values()):
             _hang_up(request)
 
@@ -130,19 +133,23 @@ class ApiProxy:
         self.writes.append(write)
         fault = self.strikes.get(write.number)
         if fault is None:
-            answer = await self._pass(request, body)
-            await self.after(write)
-            return answer
+            return await self._do(write, request, body)
         self.struck.append((fault, write))
         return await self._strike(fault, write, request, body)
+
+    async def _do(self, write: Write, request: web.Request, body: bytes) -> web.StreamResponse:
+        answer = await self._pass(request, body)
+        if answer.status < 300:
+            self.done.append(write.label)
+        await self.after(write)
+        return answer
 
     async def _strike(self, fault: Fault, write: Write, request: web.Request, body: bytes) -> web.StreamResponse:
         if fault is Fault.KILL_BEFORE:
             self._kill()
             return _hang_up(request)
         if fault in (Fault.KILL_AFTER, Fault.LOSE_ANSWER, Fault.BROKEN_AFTER):
-            await self._pass(request, body)
-            await self.after(write)
+            await self._do(write, request, body)
             if fault is Fault.KILL_AFTER:
                 self._kill()
         match fault:
@@ -153,9 +160,7 @@ class ApiProxy:
             case Fault.BROKEN_BEFORE | Fault.BROKEN_AFTER:
                 return _said(500, "InternalError")
             case Fault.CUT:
-                self._cut = True
-                asyncio.get_running_loop().call_later(_OUTAGE, self._mend)
-                self.break_all()
+                self.cut(_OUTAGE)
         return _hang_up(request)
 
     def _mend(self) -> None:

@@ -14,6 +14,7 @@ from support.wish import Outcome, Weather, Wish
 _ENDS = frozenset({"Complete", "RolledBack", "Refused"})
 _QUIET = 1.5  # seconds after the end in which nothing may be written
 _PATIENCE = {Weather.FROZEN: 240.0}  # seconds until it must have ended; a frozen watch is given up after 70
+_OUTAGE = 12.0  # seconds
 _ORDINARY_PATIENCE = 150.0
 
 
@@ -75,6 +76,7 @@ async def run(shop: Shop, wish: Wish, number: int) -> Outcome:
             outcome.wrong.append(f"written after the end: {[write.label for write in late_ones]}")
     outcome.wrong += baseline.wrong()
     outcome.writes = [write.label for write in shop.proxy.writes]
+    outcome.restarts = sum(label.startswith("PATCH deployments") for label in shop.proxy.done)
     outcome.calls = list(shop.backend.calls)
     outcome.struck = [f"{fault} at {write.number} {write.label}" for fault, write in shop.proxy.struck]
     outcome.struck += [f"{fault} at {call}" for fault, call in shop.backend.struck]
@@ -109,6 +111,8 @@ async def _change_weather(shop: Shop, weather: Weather) -> None:
             await shop.proxy.expire()
         case Weather.FROZEN:
             shop.proxy.freeze()
+        case Weather.AWAY:
+            shop.proxy.cut(_OUTAGE)
         case Weather.FAIR:
             return
 

@@ -20,6 +20,7 @@ _ENDS_A_REQUEST = frozenset({b"", b"p", b"Q", b"S"})  # startup, password, simpl
 _ENDS_AN_ANSWER = frozenset({b"Z", b"R"})  # ready for query, authentication asks
 _LEAVES = b"X"
 _HEADER = 5
+_OUTAGE = 5.0  # seconds for which a cut server cannot be reached
 
 
 class PostgresProxy:
@@ -31,6 +32,8 @@ class PostgresProxy:
         self._server: asyncio.Server | None = None
         self._seen: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: dict[int, StreamWriter] = {}
+        self._cut = False
         self.port = 0
         self.calls: list[str] = []
         self.strikes: dict[str, Fault] = {}
@@ -68,7 +71,10 @@ class PostgresProxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers[id(writer)] = writer
         try:
+            if self._cut:
+                return
             below, above = await asyncio.open_connection("127.0.0.1", self._server_port)
             try:
                 await self._join(reader, writer, below, above)
@@ -79,6 +85,7 @@ class PostgresProxy:
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
+            self._writers.pop(id(writer), None)
 
     async def _join(self, reader: StreamReader, writer: StreamWriter, below: StreamReader, above: StreamWriter) -> None:
         line = _Line(writer)
@@ -118,7 +125,15 @@ class PostgresProxy:
                 await asyncio.wait_for(line.answered.wait(), 5)
         if fault in (Fault.KILL_BEFORE, Fault.KILL_AFTER):
             self._kill()
+        if fault is Fault.CUT:
+            self._cut = True
+            asyncio.get_running_loop().call_later(_OUTAGE, self._mend)
+            for writer in list(self._writers.values()):
+                writer.transport.abort()
         return False
+
+    def _mend(self) -> None:
+        self._cut = False
 
 
 class _Line:

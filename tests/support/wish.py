@@ -17,6 +17,7 @@ class Weather(StrEnum):
     SLOW = "slow"  # every call to the API server takes longer
     EXPIRED = "410"  # the watches are told that their version is too old
     FROZEN = "frozen"  # the watches stay open and say nothing any more
+    AWAY = "away"  # the API server cannot be reached for a while
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Outcome:
     wish: Wish
     seconds: float = 0.0
     writes: list[str] = field(default_factory=list[str])
+    restarts: int = 0  # writes to a Deployment that were done
     calls: list[str] = field(default_factory=list[str])
     struck: list[str] = field(default_factory=list[str])
     phases: list[str] = field(default_factory=list[str])
