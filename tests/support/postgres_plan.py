@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ OPENED: list[PostgresProvider] = []  # closed after each test: a provider keeps 
 
 def op(step: str = "Create", generation: int = 1, epoch: int = 1, rotation: str = "rotation-1") -> Op:
     return Op(rotation, generation, step, epoch)
+
+
+class WallClock:
+    """The time as it is: real servers have their own."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Setting:
         )
 
     def open(self, own: OwnSessions | None = None) -> PostgresProvider:
-        provider = open_postgres(*self.records(), own or OwnSessions())
+        provider = open_postgres(*self.records(), own or OwnSessions(), WallClock())
         OPENED.append(provider)
         return provider
 

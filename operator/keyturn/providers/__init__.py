@@ -5,7 +5,7 @@ Adding one: a package beside ``postgres``, its field in ``api``, and a line in `
 
 from __future__ import annotations
 
-from keyturn.ports import Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.ports import Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
 from keyturn.providers.postgres import open_postgres
 from keyturn.providers.postgres.connections import OwnSessions
 
@@ -13,11 +13,11 @@ from keyturn.providers.postgres.connections import OwnSessions
 class OpenProviders:
     """Satisfies ``ports.Providers``. One for the process: it remembers which sessions were its own."""
 
-    def __init__(self) -> None:
-        self._own = OwnSessions()
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._own = clock, OwnSessions()
 
     def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
         """The provider of a plan. Raises Misconfigured with the field and the way out."""
         if record.spec.postgres is not None:
-            return open_postgres(record, plan, admin, self._own)
+            return open_postgres(record, plan, admin, self._own, self._clock)
         raise Misconfigured("NoBackend", f"{record.kind} {record.key.name} names no backend: set spec.postgres.")

@@ -24,7 +24,7 @@ def test_every_reason_preflight_can_give_is_documented():
 
 
 def test_every_refusal_of_the_installed_functions_has_words():
-    script = (DOCS / "postgres" / "functions.sql").read_text()
+    script = "".join((DOCS / "postgres" / name).read_text() for name in ("functions.sql", "tripwire.sql"))
     codes = set(re.findall(r"'(KT\d{3})'", script))
     assert codes
     assert {code for code in codes if refusal(code) is None} == set()

@@ -16,7 +16,7 @@ from keyturn.providers.postgres.checks_server import too_old
 from keyturn.providers.postgres.connections import AuthorityFile, Backend, OwnSessions
 from keyturn.providers.postgres.settings import read_settings
 from keyturn.providers.postgres.tags import Mark, Tag
-from support.postgres_plan import Setting, op
+from support.postgres_plan import Setting, WallClock, op
 from support.postgres_server import Flavour
 from support.tls import Authority
 
@@ -103,7 +103,7 @@ def test_a_provider_without_a_backend_is_refused(setting: Setting):
         record.kind, ObjectKey("shop", "none"), "u", 1, record.spec.model_copy(update={"postgres": None})
     )
     with pytest.raises(Misconfigured) as refused:
-        OpenProviders().open(empty, plan, admin)
+        OpenProviders(WallClock()).open(empty, plan, admin)
     assert refused.value.reason == "NoBackend"
 
 

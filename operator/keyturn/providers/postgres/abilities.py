@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from keyturn.ports import Capabilities
 from keyturn.providers.postgres.connections import Connection
+from keyturn.providers.postgres.tripwire import sees_refusals
 
 # Before the server was asked. A minute is the default of authentication_timeout
 # (https://www.postgresql.org/docs/current/runtime-config-connection.html).
 UNASKED: Final = Capabilities(
     reversible_disable=True,
     tells_disabled_from_wrong=True,
-    sees_refused_attempts=False,  # only the server's log has them
+    sees_refused_attempts=False,  # only the server's log has them: see tripwire
     lists_sessions=True,
     settles=timedelta(minutes=1),
 )
 _TIMEOUT: Final = "SELECT setting::integer FROM pg_settings WHERE name = 'authentication_timeout'"
 
 
-async def read_abilities(connection: Connection) -> Capabilities:
+async def read_abilities(connection: Connection, roles: Sequence[str]) -> Capabilities:
     """A login that began before NOLOGIN may still come in until authentication_timeout has passed."""
     row = await (await connection.execute(_TIMEOUT)).fetchone()
-    return replace(UNASKED, settles=timedelta(seconds=int(row[0]))) if row else UNASKED
+    settles = timedelta(seconds=int(row[0])) if row else UNASKED.settles
+    return replace(UNASKED, settles=settles, sees_refused_attempts=await sees_refusals(connection, roles))

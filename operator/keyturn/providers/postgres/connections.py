@@ -22,6 +22,7 @@ from psycopg.rows import TupleRow
 
 from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Endpoint
+from keyturn.providers.postgres.dialling import dialler
 from keyturn.providers.postgres.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.postgres.settings import Settings
 
@@ -67,6 +68,7 @@ class OwnSessions:
 
     limit: int = 4096
     _seen: OrderedDict[Backend, None] = field(default_factory=OrderedDict[Backend, None])
+    _dialled: OrderedDict[tuple[str, int], None] = field(default_factory=OrderedDict[tuple[str, int], None])
 
     def add(self, backend: Backend) -> None:
         """Remember, and forget the oldest."""
@@ -77,6 +79,17 @@ class OwnSessions:
     def __contains__(self, backend: Backend) -> bool:
         return backend in self._seen
 
+    def dial(self, address: str, port: int) -> None:
+        """Remember where we call from, and forget the oldest."""
+        self._dialled[address, port] = None
+        self._dialled.move_to_end((address, port))
+        while len(self._dialled) > self.limit:
+            self._dialled.popitem(last=False)
+
+    def dialled(self, address: str, port: int | None) -> bool:
+        """Was it us who called from there?"""
+        return (address, port) in self._dialled
+
 
 class Connector:
     """Opens sessions on one plan's servers, as the rotator or with a credential."""
@@ -84,6 +97,7 @@ class Connector:
     def __init__(self, settings: Settings, own: OwnSessions) -> None:
         self._settings = settings
         self._own = own
+        self._connection = dialler(own.dial)
         self._authority = None if settings.insecure else AuthorityFile(settings.authority)
         # held while a session opens and while sessions are listed: one not registered yet would look like somebody's
         self.still = asyncio.Lock()
@@ -99,6 +113,10 @@ class Connector:
     def owns(self, backend: Backend) -> bool:
         """Did this process open it?"""
         return backend in self._own
+
+    def dialled(self, address: str, port: int | None) -> bool:
+        """Did this process call from there?"""
+        return self._own.dialled(address, port)
 
     @asynccontextmanager
     async def admin(self, node: Endpoint | None = None, *, writing: bool = False) -> AsyncGenerator[Connection]:
@@ -143,7 +161,7 @@ class Connector:
         async with self.still:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
-                    connection = await AsyncConnection.connect(
+                    connection = await self._connection.connect(
                         host=node.host,
                         port=node.port,
                         user=user,

@@ -16,6 +16,7 @@ from keyturn.core.model import Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
 from keyturn.ports import (
     Checklist,
+    Clock,
     Conflict,
     Credential,
     Denied,
@@ -43,6 +44,7 @@ from keyturn.providers.postgres.sessions import usage
 from keyturn.providers.postgres.settings import Settings, read_settings
 from keyturn.providers.postgres.tags import Mark, Tag
 from keyturn.providers.postgres.trials import trial
+from keyturn.providers.postgres.tripwire import refusals
 
 _ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
 _LENGTH: Final = 40  # 238 bits
@@ -51,9 +53,9 @@ _LENGTH: Final = 40  # 238 bits
 class PostgresProvider:
     """Satisfies ``ports.Provider`` for one plan on one server."""
 
-    def __init__(self, settings: Settings, own: OwnSessions) -> None:
+    def __init__(self, settings: Settings, own: OwnSessions, clock: Clock) -> None:
         self.capabilities = UNASKED
-        self._settings = settings
+        self._settings, self._clock = settings, clock
         self._connector = Connector(settings, own)
         self._identity = Identity(settings.system)
         self._changes: Changes = InstalledFunctions() if settings.functions else CreateRole(settings)
@@ -64,14 +66,14 @@ class PostgresProvider:
         """The declared system's own name: system identifier and database. Raises like a mutation would."""
         async with self._connector.admin() as admin:
             system = await self._identity.require(admin)
-            self.capabilities = await read_abilities(admin)
+            self.capabilities = await read_abilities(admin, self._settings.roles)
             return system.name
 
     async def reach(self) -> Reach:
         """Does the rotator's own login work? Never raises."""
         try:
             async with self._connector.admin() as admin:
-                self.capabilities = await read_abilities(admin)
+                self.capabilities = await read_abilities(admin, self._settings.roles)
                 return Reach.UP
         except Unavailable:
             return Reach.DOWN
@@ -117,9 +119,11 @@ class PostgresProvider:
         return await usage(self._connector, self._settings, ids, control)
 
     async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
-        """PostgreSQL tells its log only."""
-        _ = (id_, since)
-        return ()
+        """From the server's log, where its owner shows it; else empty."""
+        if not self.capabilities.sees_refused_attempts:
+            return ()
+        async with self._connector.admin() as admin:
+            return await refusals(admin, self._connector, id_, self._clock.now() - since)
 
     # -------------------------------------------------------------------------------------------- changing
 
@@ -236,6 +240,8 @@ def _require_fit(new: Credential) -> None:
         raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
 
 
-def open_postgres(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord, own: OwnSessions) -> PostgresProvider:
+def open_postgres(
+    record: ProviderRecord, plan: PlanRecord, admin: SecretRecord, own: OwnSessions, clock: Clock
+) -> PostgresProvider:
     """Raises Misconfigured with the field and the way out."""
-    return PostgresProvider(read_settings(record, plan, admin), own)
+    return PostgresProvider(read_settings(record, plan, admin), own, clock)

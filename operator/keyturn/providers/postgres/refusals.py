@@ -96,6 +96,13 @@ _TABLE: dict[str, tuple[str, str]] = {
             "<stranger> TO <rotator> WITH ADMIN TRUE, INHERIT FALSE, SET FALSE, or ALTER ROLE <stranger> NOLOGIN."
         ),
     ),
+    "KT016": (
+        "LogTooBusy",
+        (
+            "The server logs more in a moment than can be read in one: refused logins may be missed, so nothing is "
+            "concluded. Log less, or drop schema keyturn_log and accept a blind Watch (retire.acceptBlindWatch)."
+        ),
+    ),
 }
 
 
