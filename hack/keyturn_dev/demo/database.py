@@ -127,7 +127,8 @@ def first_shut(log: Sequence[Line], role: str, *, since: datetime) -> datetime |
     for line in log:
         if line.at < since:
             continue
-        by_function = "keyturn.disable(" in line.message and f"'{role}'" in line.detail
+        changes = ("keyturn.disable(", "keyturn.contain(")
+        by_function = any(change in line.message for change in changes) and f"'{role}'" in line.detail
         if by_function or ("NOLOGIN" in line.message and role in line.message):
             return line.at
     return None

@@ -23,12 +23,17 @@ def nobody_was_refused(scene: Scene, *, unanswered: int = 0) -> list[Check]:
     """Witnesses and the server's log agree: no login of a pod failed. `unanswered` were counted in a known outage."""
     count = scene.stage.witnesses.count()
     ours = scene.seen.addresses_of_keyturn()
-    refused = refusals(scene.database.log(), frozenset(SLOTS), leave_out=ours)
+    log = [line for line in scene.database.log() if line.at >= scene.since]
+    refused = refusals(log, frozenset(SLOTS), leave_out=ours)
     roles = ", ".join(f"{role} {number}" for role, number in sorted(count.by_role.items()))
     lost = count.unreachable - scene.unanswered
     return [
         Check("witnesses counted good logins", count.ok > 0, f"{count.ok} from {count.pods} pods ({roles})"),
-        Check("witnesses were refused no login", count.refused == 0, f"{count.refused} {' '.join(count.refused_by)}"),
+        Check(
+            "witnesses were refused no login",
+            count.refused == scene.refused,
+            f"{count.refused - scene.refused} {' '.join(count.refused_by)}",
+        ),
         Check("the database's log shows no refused login of a pod", not refused, f"{len(refused)} {_who(refused)}"),
         Check("no login went unanswered" + (" but in the outage" if unanswered else ""), lost == unanswered, f"{lost}"),
     ]

@@ -105,10 +105,10 @@ def watching(kubectl: Kubectl) -> Generator[Seen]:
         yield seen
 
 
-def ask_for_rotation(kubectl: Kubectl, name: str) -> None:
+def ask_for_rotation(kubectl: Kubectl, name: str, mode: str) -> None:
     """Make a Rotation of the demo's plan, as `kubectl keyturn rotate` does."""
     asked = kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")  # admission refuses any other name
-    spec = {"planRef": {"name": PLAN}, "reason": "Demo", "requestedBy": asked}
+    spec = {"planRef": {"name": PLAN}, "reason": "Demo", "mode": mode, "requestedBy": asked}
     metadata = {"name": name, "namespace": SHOP}
     kubectl.apply({"apiVersion": "keyturn.dev/v1alpha1", "kind": "Rotation", "metadata": metadata, "spec": spec})
 

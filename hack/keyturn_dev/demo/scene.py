@@ -34,6 +34,7 @@ class Scene:
     new: str
     old_verifier: str
     unanswered: int  # logins that got no answer before the scene began
+    refused: int  # logins that witnesses were refused before the scene began
     since: datetime
 
     @property
@@ -41,9 +42,9 @@ class Scene:
         """The shop's server."""
         return self.stage.database
 
-    def ask(self) -> None:
+    def ask(self, mode: str = "Graceful") -> None:
         """Ask for the scene's rotation."""
-        play.ask_for_rotation(self.stage.kubectl, self.name)
+        play.ask_for_rotation(self.stage.kubectl, self.name, mode)
 
     def until(self, arrived: Callable[[dict[str, Any]], bool], *, seconds: float) -> dict[str, Any]:
         """Show the rotation until it has arrived there, and return it."""
@@ -97,7 +98,7 @@ def url_in_use(stage: Stage) -> str:
 
 def begin(stage: Stage, screen: Screen, seen: Seen, name: str) -> Scene:
     """A scene that begins now."""
-    old = role_of(url_in_use(stage))
+    old, counted = role_of(url_in_use(stage)), stage.witnesses.count()
     return Scene(
         stage=stage,
         screen=screen,
@@ -106,7 +107,8 @@ def begin(stage: Stage, screen: Screen, seen: Seen, name: str) -> Scene:
         old=old,
         new=next(slot for slot in SLOTS if slot != old),
         old_verifier=stage.database.password_of(old),
-        unanswered=stage.witnesses.count().unreachable,
+        unanswered=counted.unreachable,
+        refused=counted.refused,
         since=datetime.now(UTC),  # noqa: TID251 - compared with the times in the database's log
     )
 

@@ -13,7 +13,6 @@ from datetime import datetime
 
 from keyturn.core.effects import (
     ContainCredential,
-    DeleteCredential,
     DisableCredential,
     Effect,
     EndSessions,
@@ -39,7 +38,7 @@ from keyturn.core.gates import (
     secret_holds,
 )
 from keyturn.core.model import Existence, Mode, Observation, Phase, Problem, Rotation, Sameness, Side, Trial, Verdict
-from keyturn.core.planning import do, put, refresh, restart
+from keyturn.core.planning import do, put, refresh, restart, retire
 from keyturn.core.steps import Decision, Step, enter
 
 NEW, OLD = Side.NEW, Side.OLD
@@ -98,7 +97,7 @@ AVAILABILITY = (
     Step(Phase.APPROVE,   do(),                                     approved,                approved),
     Step(Phase.DISABLE,   do(DisableCredential(OLD), EndSessions(OLD)), contained,           contained),
     Step(Phase.WATCH,     do(),                                     quiet_for_watch),
-    Step(Phase.DELETE,    do(DeleteCredential(OLD)),                gone(OLD)),
+    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),
 )  # fmt: skip
 CONTAINMENT = (
     Step(Phase.PREFLIGHT, do(),                                     nothing_forbids),
@@ -108,7 +107,7 @@ CONTAINMENT = (
     Step(Phase.ROLL,      restart(NEW),                             rolled(NEW)),
     Step(Phase.VERIFY,    refresh(NEW),                             pods_prove(NEW),         pods_prove(NEW)),
     Step(Phase.WATCH,     do(),                                     quiet_for_watch),
-    Step(Phase.DELETE,    do(DeleteCredential(OLD)),                gone(OLD)),
+    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),
 )  # fmt: skip
 TABLES = {Mode.AVAILABILITY: AVAILABILITY, Mode.CONTAINMENT: CONTAINMENT}
 _CHANGES = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # a freeze holds them, a window does not

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from keyturn.core.effects import (
+    DeleteCredential,
+    DisableCredential,
     Effect,
+    EndSessions,
     RefreshMounts,
     RestartConsumer,
     WriteSecret,
@@ -18,6 +21,7 @@ from keyturn.core.gates import (
     wanted,
 )
 from keyturn.core.model import (
+    Existence,
     Observation,
     Phase,
     Rotation,
@@ -31,6 +35,17 @@ Effects = Callable[[Rotation, Observation, datetime], tuple[Effect, ...]]
 def do(*effects: Effect) -> Effects:
     """These, every tick until the gate passes."""
     return lambda _rotation, _seen, _now: effects
+
+
+def retire(side: Side) -> Effects:
+    """Delete what is disabled. Somebody who enables it now is overruled: there is no way back from here."""
+    closing = (DisableCredential(side), EndSessions(side))
+
+    def plan(_rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
+        opened = seen.states.get(side) is Existence.ACTIVE
+        return (*(closing if opened else ()), DeleteCredential(side))
+
+    return plan
 
 
 def put(side: Side) -> Effects:

@@ -58,7 +58,7 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
-from keyturn.core.planning import do, put, refresh, restart
+from keyturn.core.planning import do, put, refresh, restart, retire
 from keyturn.core.steps import Decision, Step, enter, to
 
 NEW, OLD = Side.NEW, Side.OLD
@@ -75,7 +75,7 @@ FORWARD = (
     Step(Phase.APPROVE,   do(),                                     approved,                approved),
     Step(Phase.DISABLE,   do(DisableCredential(OLD), EndSessions(OLD)), old_refused,         old_refused),
     Step(Phase.WATCH,     do(),                                     quiet_for_watch),
-    Step(Phase.DELETE,    do(DeleteCredential(OLD)),                gone(OLD)),              # no way back
+    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),              # no way back
 )  # fmt: skip
 BACKWARD = (
     Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_works,               old_works),

@@ -87,10 +87,9 @@ class Actor:
         """The new value, and the Secret as it is, are safe before any backend hears of them."""
         if scene.rotation.new_id in escrow.values or sight.secret is None:
             return
+        # Kept as "before", a foreign value would pass for OLD: there is no going back to it only if compromised.
         gracefully = scene.rotation.policy.mode is Mode.GRACEFUL
-        if (
-            gracefully and sight.seen.secret.holds is not Verdict.OLD
-        ):  # kept as "before", a foreign value would pass for OLD
+        if gracefully and sight.seen.secret.holds is not Verdict.OLD:
             raise Conflict("SecretDiffers", "the Secret changed since Preflight; put the current credential back")
         old = escrow.values[scene.rotation.old_id]
         value = require_suitable(scene.provider.mint(), previous=old)

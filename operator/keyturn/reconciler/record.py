@@ -43,6 +43,7 @@ from keyturn.ports import RotationRecord
 MOST_LINES = 50
 _BACKWARD_PHASES = frozenset(s.phase for s in BACKWARD) | {Phase.ROLLED_BACK}
 _ORDER = {phase: i for i, phase in enumerate([s.phase for s in FORWARD] + [Phase.COMPLETE])}
+_ALL_AT_ONCE = 1000  # contained, consumers are cut off until they have rolled: nobody waits for another
 _SAMPLE_LEAST, _SAMPLE_MOST = timedelta(seconds=1), timedelta(seconds=5)
 
 
@@ -61,7 +62,7 @@ def policy(spec: RotationPlanSpec, mode: str = Mode.GRACEFUL) -> Policy:
         progress_deadline=spec.rollout.progress_deadline,
         proof_deadline=spec.verify.proof_deadline,
         sample_every=min(_SAMPLE_MOST, max(_SAMPLE_LEAST, shortest / 6)),
-        max_parallel=spec.rollout.max_parallel,
+        max_parallel=spec.rollout.max_parallel if mode != Mode.CONTAINMENT else _ALL_AT_ONCE,
         on_failure=OnFailure(spec.on_failure),
         approvals=spec.retire.approvals,
         mode=Mode(mode),

@@ -309,3 +309,10 @@ def test_watch_outlasts_every_login_that_began_before_disable() -> None:
     assert isinstance(waiting.answer, Wait)
     assert "60 s" in waiting.answer.message
     assert "pods and sessions" in waiting.answer.message
+
+
+def test_what_somebody_opens_in_delete_is_closed_again_before_it_is_retired() -> None:
+    opened = replace(off(), states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE})
+    assert decide(rotation(Phase.DELETE), off(), NOW).effects == (DeleteCredential(Side.OLD),)
+    closing = (DisableCredential(Side.OLD), EndSessions(Side.OLD), DeleteCredential(Side.OLD))
+    assert decide(rotation(Phase.DELETE), opened, NOW).effects == closing

@@ -31,7 +31,9 @@ MUTANTS: tuple[Mutant, ...] = (
         if escrow is None or id_ not in escrow.values:
             return
         credential = Credential(id_, escrow.values[id_])
-        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
+        compromised = scene.rotation.policy.mode is not Mode.GRACEFUL  # then the baseline says what NEW may do
+        like = "" if compromised else scene.rotation.old_id
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, like)
 """,
         """\
         if escrow is None:
@@ -62,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "foreign-value-kept-as-before",
         "A value that somebody wrote into the Secret after Preflight is kept as the one to go back to.",
         ACT,
-        "        if sight.seen.secret.holds is not Verdict.OLD:",
-        "        if False:",
+        "        if gracefully and sight.seen.secret.holds is not Verdict.OLD:",
+        "        if gracefully and False:",
     ),
     mutant(
         "secret-before-not-restored",
@@ -92,7 +94,11 @@ MUTANTS: tuple[Mutant, ...] = (
         PLANNING,
         "    ours = (wanted(side.other), Verdict.MIXED)\n",
         "    ours = (wanted(side.other), Verdict.MIXED, Verdict.OTHER)\n",
-        Edit(ACT, "        if sight.seen.secret.holds is not Verdict.OLD:", "        if False:"),
+        Edit(
+            ACT,
+            "        if gracefully and sight.seen.secret.holds is not Verdict.OLD:",
+            "        if gracefully and False:",
+        ),
     ),
     mutant(
         "gate-armed-with-old-only",

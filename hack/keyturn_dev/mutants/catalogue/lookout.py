@@ -41,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "watch-inherits-the-soak",
         "A phase begins with the time that an earlier one observed.",
-        ROTATION,
+        "core/steps.py",
         "    return replace(rotation, phase=phase, entered=now, clock=Clock())\n",
         "    return replace(rotation, phase=phase, entered=now)\n",
         Edit(

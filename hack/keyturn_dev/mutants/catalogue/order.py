@@ -53,7 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "delete-without-watch",
         "Watch ends at its first quiet look.",
         GATES,
-        "    if rotation.clock.observed >= rotation.policy.watch:\n",
+        "    if rotation.clock.observed >= needed:\n",
         "    if True:\n",
     ),
     mutant(
@@ -95,9 +95,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "effects-before-the-decision-is-saved",
         "What was decided is carried out before it is saved, so the loser of a race acts too.",
         LOOP,
-        "        active = await self._save(active, decision, sight, now)\n",
+        "        active = await self._save(active, stored, decision, sight)\n",
         "        await self._carry_out(replace(scene, rotation=decision.rotation), sight, decision)  # too early\n"
-        "        active = await self._save(active, decision, sight, now)\n",
+        "        active = await self._save(active, stored, decision, sight)\n",
         Edit(
             LOOP,
             "        await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, RotationStatus
+from keyturn.cli.views.spans import span
 from keyturn.core.compromised import TABLES
 from keyturn.core.memory import ON_REQUEST
 from keyturn.core.model import Mode, Phase, Verdict
@@ -83,7 +84,7 @@ def _standing(record: RotationRecord) -> str:
         case "":
             words = "has not begun."
         case Phase.COMPLETE:
-            words = f"is Complete: every pod proved {status.new_id}, and {status.old_id} is gone."
+            words = f"is Complete: every pod proved {status.new_id}, and {status.old_id} is gone.{_refused(record)}"
         case Phase.ROLLED_BACK:
             words = f"was rolled back: {_serving(status)}{_because(status)}"
         case Phase.REFUSED:
@@ -97,6 +98,14 @@ def _standing(record: RotationRecord) -> str:
         case phase:
             words = f"is in {phase}."
     return words
+
+
+def _refused(record: RotationRecord) -> str:
+    """How fast it was, where that is what matters."""
+    status = record.status
+    if record.spec.mode == Mode.GRACEFUL or status.disabled_at is None:
+        return ""
+    return f" It was refused {span(status.disabled_at - record.created)} after this was asked for."
 
 
 def _serving(status: RotationStatus) -> str:
