@@ -65,7 +65,9 @@ def due(schedule: Schedule, since: datetime) -> datetime | None:
     """When the next rotation is due, counted from the last one's end (or from adoption). None: never by itself."""
     moments: list[datetime] = []
     if schedule.cron:
-        moments.append(next(CronSim(schedule.cron, since.astimezone(_zone(schedule.zone)))).astimezone(UTC))
+        dates = CronSim(schedule.cron, since.astimezone(_zone(schedule.zone)))
+        # in the hour that comes twice it starts from the first one, and would name what is over
+        moments.append(next(moment for date in dates if (moment := date.astimezone(UTC)) > since))
     if schedule.max_age is not None:
         moments.append(since + schedule.max_age)
     return min(moments, default=None)
