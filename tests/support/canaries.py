@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 import aiohttp
 import psycopg
@@ -16,7 +17,8 @@ FOREIGN = 'f0r3ign/c4n4ry+w1th = "quotes" & ümlaut\'\\%s{0}'  # looks different
 _SHORTEST = 8  # a shorter piece would be found by chance
 
 
-def guises(value: str) -> set[str]:
+@cache
+def guises(value: str) -> frozenset[str]:
     """Plain, base64 at each alignment, for URLs, as repr and JSON print it, in hex, and backwards."""
     raw = value.encode()
     shown = {
@@ -38,7 +40,7 @@ def guises(value: str) -> set[str]:
         for shift in range(3):  # in the middle of something longer; its first and last group depend on the neighbours
             whole = encode(b"\0" * shift + raw).decode().rstrip("=")
             shown.add(whole[4 if shift else 0 : -1])
-    return {guise for guise in shown if len(guise) >= _SHORTEST}
+    return frozenset(guise for guise in shown if len(guise) >= _SHORTEST)
 
 
 def leaks(said: Iterable[str], values: Iterable[str]) -> list[str]:

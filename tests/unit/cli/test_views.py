@@ -121,6 +121,22 @@ BLOCKED = [
 UNCHECKED = [
     Unchecked(reason="PoolersNotAsked", message="A pooler has its own list of users: it must admit both slots.")
 ]
+DRIFT = [
+    {
+        "where": "Secret",
+        "reason": "SecretReverted",
+        "message": "argocd-controller put orders_b back into Secret orders-db, though orders_a serves; stop that "
+        "writer, then put orders_a back",
+        "since": before(minutes=3),
+    },
+    {
+        "where": "Inventory",
+        "reason": "StrangerInInventory",
+        "message": "role mallory can reach the data of this plan's owner and nobody declared it; remove it, or "
+        "declare it",
+        "since": before(days=2),
+    },
+]
 NEXT = NOW + timedelta(days=1, hours=3)
 
 VIEWS = {
@@ -150,6 +166,7 @@ VIEWS = {
     ),
     "why-plan-ready": lambda: plan_reasons(plan(conditions=READY), complete(), NOW),
     "why-plan-blocked": lambda: plan_reasons(plan(conditions=BLOCKED), None, NOW),
+    "why-plan-drifted": lambda: plan_reasons(plan(conditions=READY, drift=DRIFT), complete(), NOW),
     "why-plan-unseen": lambda: plan_reasons(plan(), None, NOW),
     "watch-verify": lambda: rotation_tree(verifying(), NOW),
     "watch-soak": lambda: rotation_tree(soaking(), NOW),

@@ -58,3 +58,30 @@ def test_a_reporter_that_fails_harms_neither_the_others_nor_the_rotation():
 
     effect = {"namespace": "shop", "plan": "orders-db", "effect": "WriteSecret", "outcome": "ok"}
     assert registry.get_sample_value("keyturn_effects_total", effect) == 1
+
+
+def test_drift_is_one_series_for_each_reason_and_none_when_it_is_over():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+
+    def shown() -> set[str]:
+        samples = [sample for family in registry.collect() for sample in family.samples]
+        return {sample.labels["reason"] for sample in samples if sample.name == "keyturn_drift" and sample.value == 1}
+
+    metrics.drifted(PLAN, ["SecretDiffers", "StrangerInInventory"])
+    assert shown() == {"SecretDiffers", "StrangerInInventory"}
+    metrics.drifted(PLAN, ["StrangerInInventory"])
+    assert shown() == {"StrangerInInventory"}
+    metrics.drifted(PLAN, ())
+    assert shown() == set()
+
+
+def test_who_leads_no_more_tells_of_no_drift():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.drifted(PLAN, ["SecretDiffers"])
+    metrics.leading(0)
+    assert b'reason="SecretDiffers"' not in generate_latest(registry)
+    metrics.leading(3)
+    metrics.drifted(PLAN, ["SecretDiffers"])
+    assert b'reason="SecretDiffers"' in generate_latest(registry)

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from keyturn.api.base import format_duration
 from keyturn.api.conditions import ConditionType, condition
 from keyturn.api.kinds import Blocker, PodLine, SessionLine
 from keyturn.cli.views.plain import bullet, columns
@@ -76,9 +77,18 @@ def plan_reasons(plan: PlanRecord, latest: RotationRecord | None, now: datetime)
             Text(f"{name} has not been looked at yet.", style="bold"),
             Text("Look whether the operator runs: kubectl get pods -A -l app.kubernetes.io/name=keyturn"),
         )
-    stuck = troubles(plan)
-    if not stuck:
+    stuck, drift = troubles(plan), plan.status.drift
+    if not stuck and not drift:
         done = f" Last rotation: {latest.key.name}, {latest.status.phase}." if latest else ""
         return Text(f"{name} is ready: {plan.status.current_id} is in use, and nothing is waited for.{done}")
     state = "is ready, but needs a look" if ready.status == "True" else "is not ready; nothing was changed"
-    return Group(Text(f"{name} {state}.", style="bold"), *(bullet(one) for one in stuck))
+    return Group(Text(f"{name} {state}.", style="bold"), *(bullet(one) for one in stuck), *_drift(plan, now))
+
+
+def _drift(plan: PlanRecord, now: datetime) -> tuple[RenderableType, ...]:
+    if not plan.status.drift:
+        return ()
+    lines = (bullet(f"{one.message} ({one.reason}, for {ago(one.since, now)})") for one in plan.status.drift)
+    every = format_duration(plan.spec.check_every)
+    end = f"None of this is mended by itself. It is looked at again every {every}."
+    return (Text(), Text("Other than it was left"), *lines, Text(), Text(end))

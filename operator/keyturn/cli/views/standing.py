@@ -13,7 +13,7 @@ from keyturn.ports import PlanRecord, RotationRecord
 
 BACK = tuple(step.phase for step in BACKWARD)
 NOT_STARTED = "Waiting"
-_ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.FROZEN, ConditionType.DRIFT_DETECTED})
+_ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.FROZEN})
 
 
 def ahead(record: RotationRecord) -> tuple[Phase, ...]:
