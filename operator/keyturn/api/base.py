@@ -1,6 +1,7 @@
 """What all kinds share: the base model and small field types.
 
-``extra="ignore"`` on purpose: an older operator reads what a newer one wrote; admission prunes unknown fields anyway.
+``extra="allow"`` on purpose: an older operator reads what a newer one wrote, and writes back what it does not know.
+Admission prunes what no version knows.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ _UNITS = {
 
 
 class Model(BaseModel):
-    """Camel case outside, snake case inside, unknown fields ignored, immutable.
+    """Camel case outside, snake case inside, unknown fields kept, immutable.
 
     What does not fit is not repeated in the error: somebody may have typed a password into the wrong field.
     """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True, hide_input_in_errors=True
     )
 
 

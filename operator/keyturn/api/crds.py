@@ -129,6 +129,8 @@ def _clean(node: Schema, definitions: dict[str, Schema]) -> Schema:
         for name, value in node.items()
         if name not in _DROPPED
     }
+    if clean.get("additionalProperties") is True:
+        del clean["additionalProperties"]  # kept in memory; the API server prunes what the schema does not name
     if "const" in clean:
         clean["enum"] = [clean.pop("const")]
     if clean.get("type") == "array":

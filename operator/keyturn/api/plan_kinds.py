@@ -91,7 +91,8 @@ class Schedule(Model):
     window: list[Window] = Field(
         default_factory=list[Window],
         max_length=16,
-        description="Forward steps that change something begin only inside one of these; none: at any time.",
+        description="Create, Stage, Disable and Delete begin only inside one of these, and what has begun is brought "
+        "to its end: a roll begins with Stage. None: at any time. Going back never waits for one.",
     )
 
 

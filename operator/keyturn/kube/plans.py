@@ -29,10 +29,10 @@ from keyturn.kube import paths
 from keyturn.kube.client import KubeClient, Patch
 from keyturn.kube.raw import Json, at, mapping, moment, number, strings, text
 from keyturn.ports import Conflict, Misconfigured, PlanRecord, ProviderRecord, RotationRecord
+from keyturn.ports.records import STATUS_UNREADABLE
 
 M = TypeVar("M", bound=BaseModel)
 
-STATUS_UNREADABLE = "StatusUnreadable"
 _UNPARSED = RotationPlanSpec(  # stands in for a spec that does not parse: it asks for nothing
     provider_ref=ProviderRef(name="unreadable"),
     secret=SecretTarget(name="unreadable", keys={"unreadable": "{username}:{password}"}),

@@ -20,6 +20,8 @@ from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem
 from keyturn.core.sealed import Sealed
 
+STATUS_UNREADABLE = "StatusUnreadable"  # reason of a plan whose status another version wrote
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:

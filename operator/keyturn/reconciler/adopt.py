@@ -49,7 +49,7 @@ class Adopter:
             self._admit(found, asked, admin)
             return self._providers.open(found, asked, admin), _place(found)
         except KeyturnError as error:
-            await self._say(plan, error.problem)
+            await self.say(plan, error.problem)
             return None
 
     async def _admin(self, found: ProviderRecord) -> SecretRecord:
@@ -86,7 +86,7 @@ class Adopter:
             system = await provider.identify()  # says best what is wrong with address, certificate or rotator
             credential = await self._current(plan, provider, place)
         except KeyturnError as error:
-            await self._say(plan, error.problem)
+            await self.say(plan, error.problem)
             return AGAIN
         await self._cluster.hold_plan(plan, hold=True)
         plan = await self._cluster.plan(plan.key) or plan
@@ -138,7 +138,8 @@ class Adopter:
             raise Misconfigured(blocked[0].reason, blocked[0].message)
         return credential
 
-    async def _say(self, plan: PlanRecord, problem: Problem) -> None:
+    async def say(self, plan: PlanRecord, problem: Problem) -> None:
+        """The plan cannot go on, and why. Written when it is news."""
         status = readiness(plan.status, plan, self._clock.now(), problem, ready=False)
         if status.model_dump() != plan.status.model_dump():
             await self._cluster.save_plan(plan, status)

@@ -22,6 +22,7 @@ from keyturn.ports import (
     Clock,
     Cluster,
     KeyturnError,
+    Misconfigured,
     OutcomeUnknown,
     PlanRecord,
     Probes,
@@ -31,6 +32,7 @@ from keyturn.ports import (
     RotationRecord,
     Unavailable,
 )
+from keyturn.ports.records import STATUS_UNREADABLE
 from keyturn.reconciler import adopt, plans, record, users, words
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Sight
@@ -77,13 +79,15 @@ class Reconciler:
         if plan is None:
             self._cluster.unfollow(key)
             return None
-        rotations = await self._cluster.rotations(key)
+        unreadable, rotations = await self._rotations(plan)
+        if unreadable is not None:
+            return await self._unreadable(plan, unreadable)
         active = _following(_named(rotations, plan.status.active_rotation), plan)
         if plan.deleting and not _changed_something(active):
             return await self._desk.release(plan)
         if plan.deleting and self._desk.overdue(plan):
             return await self._desk.give_up(plan)
-        opened = None if plan.invalid is not None else await self._adopter.open(plan, active)
+        opened = await self._adopter.open(plan, active)
         if opened is None:
             return await self._without_backend(plan, active)
         provider, place = opened
@@ -124,6 +128,7 @@ class Reconciler:
         frozen_plan = replace(plan, spec=active.status.plan or plan.spec)
         rotation = self._remembered(active, plan.key)
         if rotation is None:
+            await self._stop(active)
             return LATER
         scene = Scene(frozen_plan, active, rotation, provider, place)
         sight = await self._observer.look(scene)
@@ -147,13 +152,34 @@ class Reconciler:
             await self._cluster.save_plan(plan, plan.status.model_copy(update={"users": learned}))
 
     def _remembered(self, active: RotationRecord, key: ObjectKey) -> Rotation | None:
-        """None: written by a version that knows other phases. Stop safely; whoever wrote it goes on."""
+        """None: written by a version that knows other phases."""
         try:
             rotation = record.load(active, key)
         except ValueError:
-            self._reporter.acted(key, "load", "UnknownPhase")
             return None
         return replace(rotation, clock=self._clocks.get(f"{active.uid}/{rotation.phase}", rotation.clock))
+
+    async def _rotations(self, plan: PlanRecord) -> tuple[Problem | None, Sequence[RotationRecord]]:
+        """A plan whose status cannot be read may be in mid-rotation: it is not even let go."""
+        if plan.invalid is not None and not (plan.deleting and plan.invalid.reason != STATUS_UNREADABLE):
+            return plan.invalid, ()
+        try:
+            return None, await self._cluster.rotations(plan.key)
+        except Misconfigured as error:
+            return error.problem, ()
+
+    async def _stop(self, active: RotationRecord) -> None:
+        """Say that nothing is done, and change nothing of what the other version remembers."""
+        fresh = record.unknown(active.status, active.generation, self._clock.now())
+        if fresh.model_dump() != active.status.model_dump():
+            await self._cluster.save_rotation(active, fresh)
+
+    async def _unreadable(self, plan: PlanRecord, problem: Problem) -> timedelta:
+        """Another version wrote something that this one cannot read: whoever wrote it goes on."""
+        news = Announcement(problem.reason, problem.message, warning=True)
+        await self._cluster.announce(plan.key, "RotationPlan", plan.uid, news)
+        await self._adopter.say(plan, problem)
+        return LATER
 
     async def _save(
         self, active: RotationRecord, stored: RotationStatus, decision: Decision, sight: Sight

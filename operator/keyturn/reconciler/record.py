@@ -162,6 +162,20 @@ def store(
     return fresh.model_copy(update={"conditions": conditions(fresh, decision, seen, now)})
 
 
+def unknown(status: RotationStatus, generation: int, now: datetime) -> RotationStatus:
+    """The status of a rotation whose phase this version does not know: three conditions say so, nothing else moves."""
+    why = Problem(
+        "UnknownPhase",
+        f"another version of Keyturn brought this rotation to {status.phase}; this version does nothing with it and "
+        "both credentials stay as they are. Run that version, or a newer one, again",
+    )
+    found = status.conditions
+    states = ((ConditionType.READY, False), (ConditionType.RECONCILING, False), (ConditionType.STALLED, True))
+    for type_, value in states:
+        found = set_condition(found, type_, value, why.reason, why.message, generation, now)
+    return status.model_copy(update={"conditions": found})
+
+
 def conditions(status: RotationStatus, decision: Decision, seen: Observation | None, now: datetime) -> list[Condition]:
     """For machines: kstatus' three, and one for each thing that was proved."""
     rotation, found = decision.rotation, list(status.conditions)
