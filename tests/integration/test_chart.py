@@ -79,7 +79,8 @@ def test_secret_names_leave_no_other_secret_of_the_namespace_readable(cluster: C
 
 def test_without_cluster_wide_no_workload_and_no_secret_is_reachable_elsewhere(cluster: Cluster) -> None:
     documents = objects(cluster, *FORMS["namespaces"])
-    everywhere = [rule for rule in rules_of(documents, "") if rule["where"] == ""]
+    processes = (rule for part in ("operator", "injector") for rule in rules_of(documents, part))
+    everywhere = [rule for rule in processes if rule["where"] == ""]
     touched = {resource for rule in everywhere for resource in rule["resources"]}
     policies = {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
     assert touched == {"clustercredentialproviders", "namespaces", *policies}
