@@ -218,6 +218,16 @@ class DescribeAProvider:
         wider["metadata"]["name"] = "mallorys"
         assert "you may not read Secret postgres-rotator" in offered(release, MALLORY, wider)
 
+    def test_for_several_namespaces_reads_its_secret_where_the_operator_lives(self, release: Shipped) -> None:
+        wide = provider(namespaceSelector={"matchLabels": {"team": "shop"}}) | {"kind": "ClusterCredentialProvider"}
+        wide["metadata"] = {"name": f"{release.release}-wide"}
+        assert offered(release, "", wide) == ""
+        bound = f"{release.release}-wide"
+        mark = f"app.kubernetes.io/instance={release.release}"
+        release.must("create", "clusterrolebinding", bound, f"--clusterrole={release.release}-admin", f"--user={OLGA}")
+        release.must("label", "clusterrolebinding", bound, mark)
+        assert f"you may not read Secret postgres-rotator in namespace {release.home}" in offered(release, OLGA, wide)
+
     def test_cannot_use_keyturns_own_secrets(self, release: Shipped) -> None:
         own = provider()
         own["metadata"]["name"] = "own"

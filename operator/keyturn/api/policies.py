@@ -153,7 +153,10 @@ PROVIDERS = AdmissionPolicy(
     ),
     (
         ("changed", _CHANGED),
-        ("home", "request.namespace != '' ? request.namespace : OPERATOR.split(':')[2]"),
+        (
+            "home",  # a request about a cluster-scoped object has no namespace, not even an empty one (seen on 1.36)
+            "request.?namespace.orValue('') != '' ? request.namespace : OPERATOR.split(':')[2]",
+        ),
     ),
 )
 
