@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keyturn.cli.abort import abort
+from keyturn.cli.approve import approve, question, withdraw
 from keyturn.cli.freeze import Scope, freeze, unfreeze
 from keyturn.cli.inject import documents_of, inject
 from keyturn.cli.rotate import rotate
@@ -25,6 +26,7 @@ from keyturn.cli.terminal import (
     target,
     tell,
 )
+from keyturn.cli.views.question import question_page
 from keyturn.cli.watch import follow, rotation_named, succeeded
 from keyturn.cli.why import why
 from keyturn.cli.wishes import accept_loss, pause, resume, retry
@@ -110,6 +112,41 @@ def abort_verb(
 ) -> None:
     """Go back: the old credential serves again. Possible until the old one is deleted."""
     tell(target(namespace, context, kubeconfig), lambda session: abort(session, rotation))
+
+
+@app.command("approve")
+def approve_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that waits for approval.")],
+    comment: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    stranger: Annotated[list[str] | None, typer.Option(help="Cut off this undeclared credential too; repeat.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """See what would be carried out, and agree to exactly that."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            asked = await question(session, rotation, stranger or ())
+            show(question_page(asked, WallClock().now()))
+            if not yes and not typer.confirm("\nApprove?", default=False):
+                return ASKED_WRONG
+            typer.echo(await approve(session, asked, comment))
+        return 0
+
+    run(verb())
+
+
+@app.command("withdraw")
+def withdraw_verb(
+    rotation: Annotated[str, typer.Argument(help="The rotation that you approved.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Take your approval back. It counts until the moment of use."""
+    tell(target(namespace, context, kubeconfig), lambda session: withdraw(session, rotation))
 
 
 @app.command("pause")

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from keyturn.api.kinds import PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.model import ObjectKey
-from keyturn.kube.raw import Json, mapping, moment, number, text
+from keyturn.kube.raw import Json, mapping, moment, number, strings, text
 from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
 
 
@@ -30,6 +30,7 @@ def plan_of(raw: Json) -> PlanRecord:
             spec=RotationPlanSpec.model_validate(mapping(raw, "spec")),
             status=PlanStatus.model_validate(mapping(raw, "status")),
             deleting=bool(text(raw, "metadata", "deletionTimestamp")),
+            annotations=strings(raw, "metadata", "annotations"),
         )
     except ValidationError:
         raise _other_version("plan", key_of(raw)) from None

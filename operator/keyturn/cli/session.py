@@ -48,6 +48,10 @@ class Api(Protocol):
         """Change an object; as it was stored."""
         ...
 
+    async def delete(self, path: str, uid: str) -> None:
+        """Remove exactly that object."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Session:

@@ -26,6 +26,11 @@ ASKED_TO_CONTAIN = frozenset({Phase.APPROVE, Phase.CREATE})  # before anything i
 _TWO_PEOPLE = 2
 
 
+def asked_in(mode: str) -> frozenset[Phase]:
+    """The phases in which people are asked."""
+    return ASKED_TO_CONTAIN if mode == Mode.CONTAINMENT else ASKED
+
+
 def is_person(user: str) -> bool:
     """Names that start with ``system:`` are Kubernetes' own: service accounts, nodes, the anonymous user."""
     return bool(user) and not user.startswith("system:")
@@ -126,8 +131,7 @@ class Asking:
         """How far people agreed. Where nobody is asked yet, nobody has agreed, and no approval is read."""
         provider = await self._cluster.provider(plan)
         asked = Consent(needed(plan.spec, provider.spec, record.spec.requested_by))
-        when = ASKED_TO_CONTAIN if record.spec.mode == Mode.CONTAINMENT else ASKED
-        if not asked.needed or phase not in when:
+        if not asked.needed or phase not in asked_in(record.spec.mode):
             return asked
         consumers = identities(workloads)
         asked = replace(asked, digest=digest(record, provider.spec, plan, consumers), consumers=consumers)

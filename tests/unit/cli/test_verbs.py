@@ -98,6 +98,9 @@ class ApiInMemory:
         self.objects[f"{path}/{name}"] = stored
         return stored
 
+    async def delete(self, path: str, uid: str) -> None:
+        assert self.objects.pop(path)["metadata"]["uid"] == uid
+
     async def patch(self, path: str, body: Json, how: Patch) -> Json:
         assert how is Patch.MERGE
         self.patched.append((path, body))
