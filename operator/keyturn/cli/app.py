@@ -9,6 +9,7 @@ import typer
 
 from keyturn.cli.abort import abort
 from keyturn.cli.approve import approve, question, withdraw
+from keyturn.cli.doctor import doctor
 from keyturn.cli.freeze import Scope, freeze, unfreeze
 from keyturn.cli.inject import documents_of, inject
 from keyturn.cli.rotate import rotate
@@ -26,6 +27,7 @@ from keyturn.cli.terminal import (
     target,
     tell,
 )
+from keyturn.cli.views.diagnosis import diagnosis_page
 from keyturn.cli.views.question import question_page
 from keyturn.cli.watch import follow, rotation_named, succeeded
 from keyturn.cli.why import why
@@ -147,6 +149,19 @@ def withdraw_verb(
 ) -> None:
     """Take your approval back. It counts until the moment of use."""
     tell(target(namespace, context, kubeconfig), lambda session: withdraw(session, rotation))
+
+
+@app.command("doctor")
+def doctor_verb(namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
+    """Whether the admission policies stand, and who could get around them; exit 1 when one does not stand."""
+
+    async def verb() -> int:
+        async with target(namespace, context, kubeconfig).session() as session:
+            found = await doctor(session)
+            show(diagnosis_page(found))
+        return ASKED_WRONG if found.flaws else 0
+
+    run(verb())
 
 
 @app.command("pause")

@@ -6,7 +6,7 @@ Every read is consistent and nothing is kept: an approval that was taken back co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ from keyturn.ports import ApprovalRecord, PlanRecord
 
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+Read = Callable[[str], Awaitable[Json | None]]
 
 
 class Approvals:
@@ -41,20 +42,8 @@ class Approvals:
 
     async def unguarded(self, namespace: str) -> str:
         """The first policy that does not hold in this namespace, in words; "" if all of them do."""
-        operator = await self._user()
-        flaws = await asyncio.gather(*(self._flaw(policy, operator, namespace) for policy in POLICIES))
-        return next((found for found in flaws if found), "")
-
-    async def _flaw(self, policy: AdmissionPolicy, operator: str, namespace: str) -> str:
-        name = policy_name(operator, policy)
-        installed, binding = await asyncio.gather(
-            self._client.read(f"{_ADMISSION}/validatingadmissionpolicies/{name}"),
-            self._client.read(f"{_ADMISSION}/validatingadmissionpolicybindings/{name}"),
-        )
-        if binding is not None and text(binding, "spec", "policyName") != name:
-            binding = None
-        found = flaw(policy, operator, installed, binding, namespace)
-        return f"ValidatingAdmissionPolicy {name} {found}" if found else ""
+        found = await flaws(self._client.read, await self._user(), namespace)
+        return found[0] if found else ""
 
     async def _user(self) -> str:
         """Our own name, as admission sees it."""
@@ -77,6 +66,24 @@ class Approvals:
         }
         path = paths.ours(paths.PLANS, plan.key.namespace, plan.key.name)
         await self._client.patch(path, {"metadata": metadata}, Patch.MERGE)
+
+
+async def flaws(read: Read, operator: str, namespace: str) -> list[str]:
+    """What is wrong with the installed policies, each in words, for objects of this namespace and this operator."""
+    found = await asyncio.gather(*(_flaw(read, policy, operator, namespace) for policy in POLICIES))
+    return [words for words in found if words]
+
+
+async def _flaw(read: Read, policy: AdmissionPolicy, operator: str, namespace: str) -> str:
+    name = policy_name(operator, policy)
+    installed, binding = await asyncio.gather(
+        read(f"{_ADMISSION}/validatingadmissionpolicies/{name}"),
+        read(f"{_ADMISSION}/validatingadmissionpolicybindings/{name}"),
+    )
+    if binding is not None and text(binding, "spec", "policyName") != name:
+        binding = None
+    found = flaw(policy, operator, installed, binding, namespace)
+    return f"ValidatingAdmissionPolicy {name} {found}" if found else ""
 
 
 def approval_of(found: Json) -> ApprovalRecord | None:
