@@ -44,7 +44,11 @@ class Gate:
         """Look once. ``alone``: no other process can be seen, because the pod does not share its processes."""
         if self.open:
             return
-        verdict, why = self._verdict(alone=alone)
+        try:
+            verdict, why = self._verdict(alone=alone)
+        except Exception as failed:  # noqa: BLE001  # its words may hold a value; and a bug of ours must not lock out
+            verdict, why = UNKNOWN, f"a bug of the probe, {type(failed).__name__}"
+            self._app_since = self._clock() if self._app_since is None else self._app_since
         if why and why != self._said:
             self._say(f"not ready: {why}")
             self._said = why

@@ -24,6 +24,15 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def without_words(kind: type[BaseException], _error: BaseException, trace: object) -> None:
+    """In place of a traceback: what kind of error, and where. Its words, and the lines around it, may hold a value."""
+    place = "?"
+    while trace is not None:
+        place = f"{getattr(trace, 'tb_frame').f_code.co_filename}:{getattr(trace, 'tb_lineno')}"  # noqa: B009
+        trace = getattr(trace, "tb_next")  # noqa: B009  # types.TracebackType is not worth an import
+    say(f"ends: {kind.__name__} at {place}")
+
+
 def hidden() -> bool:
     """Make sure that no other process of the pod can look into this one; False when that cannot be had.
 
@@ -50,6 +59,7 @@ def _wall() -> float:
 
 def main() -> None:
     """Serve until killed. Exits with a sentence when the pod's spec is not as the injector writes it."""
+    sys.excepthook = without_words
     if not hidden():
         sys.exit("keyturn-probe: other processes of the pod could read this one's key; use the image keyturn/probe")
     pod_uid = os.environ.get(POD_VARIABLE, "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from posixpath import normpath
 
 from keyturn.api.labels import CHALLENGE_PORT, PROBE_CONTAINER, restart_annotation
 from keyturn.core.delivery import deliveries
@@ -21,6 +22,8 @@ from keyturn.ports import PodRecord, WorkloadRecord
 
 _REPLICA_SET = "ReplicaSet"
 _HASH_LABEL = "pod-template-hash"
+_PROGRAM = frozenset({"usr", "lib", "lib32", "lib64", "libx32", "bin", "sbin", "proc"})  # of the probe's image
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 
@@ -113,6 +116,7 @@ def pod_of(found: Json, secret: str) -> PodRecord:
         probe_port=_probe_port(spec),
         deliveries=deliveries(spec, secret),
         container_starts=_starts(status),
+        probe_altered=_probe_altered(spec),
         unsaid_users=_unsaid_users(spec, status),
     )
 
@@ -159,6 +163,30 @@ def _probe_image(status: Json) -> str:
             if text(one, "name") == PROBE_CONTAINER and mapping(one, "state", "running"):
                 return text(one, "image")
     return ""
+
+
+def _probe_altered(spec: Json) -> bool:
+    """Would our sidecar run another program than its image's, or is it none of ours by form?
+
+    Its image is compared elsewhere. This keeps apart who only copied our sidecar or its name; whoever writes pods and
+    holds the plan's probe key can still answer for the pods that he writes himself.
+    """
+    named = [one for kind in _CONTAINERS for one in listed(spec, kind) if text(one, "name") == PROBE_CONTAINER]
+    ours = [one for one in listed(spec, "initContainers") if one in named]
+    if len(named) != 1 or len(ours) != 1:
+        return bool(named)
+    return (
+        text(ours[0], "restartPolicy") != "Always"
+        or any(ours[0].get(field) for field in ("command", "args", "lifecycle", "envFrom"))
+        or any(text(one, "name").startswith("LD_") for one in listed(ours[0], "env"))
+        or any(_covers_program(text(one, "mountPath")) for one in listed(ours[0], "volumeMounts"))
+    )
+
+
+def _covers_program(mounted: str) -> bool:
+    """Would this mount change what runs? Other webhooks may mount their tokens and certificates into any container."""
+    place = "/" + normpath(mounted).lstrip("/")
+    return place in {"/", "/etc"} or place.startswith("/etc/ld.so") or place.split("/")[1] in _PROGRAM
 
 
 def _probe_port(spec: Json) -> int:

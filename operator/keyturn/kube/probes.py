@@ -111,6 +111,8 @@ class ProbeClient:
             return f'it has no running probe: its template needs the label {INJECT}: "true" and a restart'
         if self._images and _plain(pod.probe_image) not in self._images:
             return "its probe runs from an image that is not Keyturn's: restart it, so that it is injected anew"
+        if pod.probe_altered:
+            return "its probe is not as the injector writes it, another program may answer: take it out of the template"
         return "" if pod.address else "it has no address yet"
 
     async def _try(self, pod: PodRecord, question: _Question) -> Testimony:

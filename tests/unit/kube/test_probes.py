@@ -186,6 +186,26 @@ async def test_an_answer_replayed_from_an_earlier_challenge_is_not_believed(
 
 
 @pytest.mark.fm(26)
+async def test_an_impostor_that_passes_the_question_on_to_another_pods_probe_is_not_believed(
+    client: ProbeClient, drawer: Drawer, tree: Tree, folder: Folder
+) -> None:
+    """The other probe is real and holds the plan's key; but the question names the pod."""
+    await client.arm(PLAN, {}, "orders")
+    tree.add(7, env={"URL": "new-url"})
+    with probe(mounted(drawer, folder), tree) as elsewhere:
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            theirs, out = await asyncio.open_connection(elsewhere.address, elsewhere.probe_port)
+            out.write(await reader.readline())
+            writer.write(await theirs.read())
+            out.close()
+            writer.close()
+
+        testimony = await against(client, relay)
+    assert "another pod" in testimony.silent
+    assert testimony.sights == ()
+
+
 @pytest.mark.parametrize(
     "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"KT1 3 " + b"0" * 64 + b"\nabc", b"KT1 99999999 aa\n"]
 )
