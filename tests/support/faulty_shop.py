@@ -159,7 +159,7 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float)
     try:
         async with asyncio.timeout(seconds):
             while not await holds():  # noqa: ASYNC110 - the API server and PostgreSQL are asked, no task of ours
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.3)
     except TimeoutError:
         raise TimeoutError(f"not within {seconds:.0f} s: {what}") from None
 

@@ -27,7 +27,7 @@ from keyturn_probe.plans import plans_of
 from keyturn_probe.proc import Proc
 from support.pod_inside import BOOT, TICKS, Tree
 
-_LOGIN_EVERY = 0.3  # seconds
+_LOGIN_EVERY = 0.4  # seconds
 _LOOK_EVERY = 0.2
 _FORWARD_PORT = 5432
 _ESTABLISHED_TABLES = {"tcp"}

@@ -21,6 +21,7 @@ from keyturn.core.model import (
 
 ON_REQUEST = "PausedOnRequest"
 CLOCKED = frozenset({Phase.SOAK, Phase.APPROVE, Phase.WATCH})
+_LONGEST_LOOK = timedelta(seconds=15)  # with a slow API server; no leader is lost and replaced so quickly
 
 
 def back_again(rotation: Rotation, now: datetime) -> Rotation:
@@ -60,7 +61,11 @@ def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
 
 
 def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
-    """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples."""
+    """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples.
+
+    Where samples are close together, one look at a slow API server takes longer than that: it adds three samples, or
+    the clock would start again at every look and never end.
+    """
     if rotation.phase not in CLOCKED:
         return rotation
     last, observed = rotation.clock.last, rotation.clock.observed
@@ -68,9 +73,10 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
         return replace(rotation, clock=Clock(last=now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
-    if last is None or now - last > 3 * rotation.policy.sample_every:
+    if last is None or now - last > max(3 * rotation.policy.sample_every, _LONGEST_LOOK):
         return replace(rotation, clock=Clock(last=now))
-    return replace(rotation, clock=Clock(observed + max(now - last, timedelta()), now))
+    between = min(now - last, 3 * rotation.policy.sample_every)
+    return replace(rotation, clock=Clock(observed + max(between, timedelta()), now))
 
 
 def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:

@@ -150,6 +150,13 @@ class DescribeObservedTime:
         assert decision.rotation.phase is Phase.SOAK
         assert decision.rotation.clock.observed == timedelta()
 
+    @pytest.mark.fm(51)
+    def test_looks_that_take_longer_than_three_samples_still_come_to_an_end(self) -> None:
+        here = rotation(Phase.SOAK, policy=Policy(soak=timedelta(seconds=6), sample_every=timedelta(seconds=1)))
+        for look in range(4):
+            here = decide(here, seen(), NOW + look * timedelta(seconds=5)).rotation
+        assert here.phase is not Phase.SOAK
+
     @pytest.mark.fm(45)
     def test_a_clock_that_jumps_back_adds_nothing(self) -> None:
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))

@@ -11,7 +11,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "unobserved-time-counted",
         "A day in which nobody looked counts as a quiet day.",
         MEMORY,
-        "    if last is None or now - last > 3 * rotation.policy.sample_every:\n",
+        "    if last is None or now - last > max(3 * rotation.policy.sample_every, _LONGEST_LOOK):\n",
         "    if last is None:\n",
     ),
     mutant(
@@ -35,7 +35,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "        return replace(rotation, clock=Clock(last=now))\n    if seen.old_usage",
         "        return replace(rotation, clock=Clock(rotation.clock.observed, now))\n    if seen.old_usage",
         Edit(
-            MEMORY, "    if last is None or now - last > 3 * rotation.policy.sample_every:\n", "    if last is None:\n"
+            MEMORY,
+            "    if last is None or now - last > max(3 * rotation.policy.sample_every, _LONGEST_LOOK):\n",
+            "    if last is None:\n",
         ),
     ),
     mutant(
