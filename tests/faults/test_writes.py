@@ -39,8 +39,10 @@ async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, ab
     chosen = points if every else some(points, 7)
     outcomes = await campaign.run([Wish(abort_at, {str(n): fault}) for n, fault in chosen])
     converged(outcomes)
-    missed = [outcome.wish.name for outcome in outcomes if not outcome.struck]
+    unstruck = [outcome for outcome in outcomes if not outcome.struck]
+    missed = [one.wish.name for one in unstruck if any(int(n) <= len(one.writes) for n in one.wish.strikes)]
     assert not missed, f"never struck: {missed}"
+    assert len(unstruck) <= len(CRASHES), "a run takes a write more or less now and then, not so often"
 
 
 @pytest.mark.fm(4)

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
+
 from support.faulty_run import run
 from support.faulty_shop import Shop
-from support.kube_api import KubeApi
+from support.kube_api import KubeApi, Refused, Unanswered
 from support.wish import Outcome, Wish
 
 _MORE_WRITES = 8  # that a strike may cost: what it undid, said again
@@ -76,7 +78,10 @@ class Campaign:
         shop: Shop | None = None
         for wish in waiting:
             shop = shop or (self._free.pop() if self._free else await self._opened())
-            outcome = await run(shop, wish, next(self._numbers))
+            try:
+                outcome = await run(shop, wish, next(self._numbers))
+            except (Unanswered, Refused, psycopg.Error) as error:
+                outcome = Outcome(wish, wrong=[f"it could not be looked at to its end: {error!r}"])
             found.append(outcome)
             words = "; ".join(outcome.wrong) or f"{outcome.seconds:.1f} s, {len(outcome.writes)} writes"
             self.say(f"{wish.name}: {words}")
@@ -90,9 +95,13 @@ class Campaign:
 
     async def _opened(self) -> Shop:
         shop = Shop(self.api, f"faults-{uuid4().hex[:6]}", next(self._networks))
-        await shop.open()
-        warm = await run(shop, Wish(), next(self._numbers))  # from now on every run deletes an older one
-        assert not warm.wrong, warm.wrong
+        try:
+            await shop.open()
+            warm = await run(shop, Wish(), next(self._numbers))  # from now on every run deletes an older one
+            assert not warm.wrong, warm.wrong
+        except BaseException:
+            await shop.close()
+            raise
         return shop
 
 

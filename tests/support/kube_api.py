@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -17,6 +18,7 @@ import yaml
 Json = dict[str, Any]
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+_SECONDS, _TRIES = 30.0, 4  # for one call; of a read
 _LARGEST_EVENT = 4 * 1024 * 1024
 
 
@@ -26,6 +28,10 @@ class Refused(Exception):
     def __init__(self, method: str, path: str, status: int, body: Json) -> None:
         super().__init__(f"{method} {path}: {status} {body.get('message', '')}")
         self.status = status
+
+
+class Unanswered(Exception):
+    """The API server gave no answer to a test, however often it was asked."""
 
 
 class KubeApi:
@@ -54,9 +60,17 @@ class KubeApi:
     async def send(
         self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json"
     ) -> tuple[int, Json]:
-        """Status code and answer."""
+        """Status code and answer. Reads are tried again. Raises Unanswered."""
+        for attempt in range(_TRIES if method == "GET" else 1):
+            try:
+                return await self._send(method, path, body, kind)
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(attempt)
+        raise Unanswered(f"{method} {path}")
+
+    async def _send(self, method: str, path: str, body: Json | None, kind: str) -> tuple[int, Json]:
         data = None if body is None else json.dumps(body).encode()
-        limit = aiohttp.ClientTimeout(total=20)
+        limit = aiohttp.ClientTimeout(total=_SECONDS)
         headers = {"Content-Type": kind} if body is not None else {}
         async with self.session.request(method, self.url + path, data=data, headers=headers, timeout=limit) as answer:
             raw = await answer.read()
