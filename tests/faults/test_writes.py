@@ -42,7 +42,7 @@ async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, ab
     unstruck = [outcome for outcome in outcomes if not outcome.struck]
     missed = [one.wish.name for one in unstruck if any(int(n) <= len(one.writes) for n in one.wish.strikes)]
     assert not missed, f"never struck: {missed}"
-    assert len(unstruck) <= len(CRASHES), "a run takes a write more or less now and then, not so often"
+    assert len(unstruck) <= 2 * len(CRASHES), "a run takes two writes more or less; these are too many"
 
 
 @pytest.mark.fm(4)
