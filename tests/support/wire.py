@@ -65,14 +65,57 @@ class Wire:
             for end in ends:
                 end.transport.abort()
 
+    async def _passes(self, data: bytes) -> None:
+        """Before each piece, in either direction."""
+
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
                 await self._flows.wait()
+                await self._passes(data)
                 writer.write(data)
                 await writer.drain()
         except OSError:
             return
+
+
+class TripWire(Wire):
+    """Holds the one piece in which certain words come, and says so; everything else passes on."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self._words = b""
+        self.tripped = asyncio.Event()
+        self._let_go = asyncio.Event()
+
+    def set(self, words: str) -> None:
+        """From now on, the next time."""
+        self._words = words.encode()
+        self.tripped.clear()
+        self._let_go.clear()
+
+    def let_go(self) -> None:
+        """What was held arrives now."""
+        self._let_go.set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Listens on ``port`` while inside."""
+        listener = await asyncio.start_server(self.take, "127.0.0.1", 0)
+        self.port = listener.sockets[0].getsockname()[1]
+        try:
+            yield
+        finally:
+            listener.close()
+            self.let_go()
+            self.cut()
+            await listener.wait_closed()
+
+    async def _passes(self, data: bytes) -> None:
+        if self._words and self._words in data:
+            self._words = b""
+            self.tripped.set()
+            await self._let_go.wait()
 
 
 @asynccontextmanager

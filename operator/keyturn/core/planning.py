@@ -9,6 +9,7 @@ from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
     Effect,
+    EnableCredential,
     EndSessions,
     RefreshMounts,
     RestartConsumer,
@@ -44,6 +45,19 @@ def retire(side: Side) -> Effects:
     def plan(_rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
         opened = seen.states.get(side) is Existence.ACTIVE
         return (*(closing if opened else ()), DeleteCredential(side))
+
+    return plan
+
+
+def ending(*effects: Effect) -> Effects:
+    """These; before them OLD is enabled once more if Disable had begun, though OLD works.
+
+    A former leader's Disable may still be on its way; a backend that holds our epoch refuses it from then on.
+    """
+
+    def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
+        may_be_on_its_way = rotation.disabled_at is not None and not seen.frozen
+        return (EnableCredential(Side.OLD), *effects) if may_be_on_its_way else effects
 
     return plan
 

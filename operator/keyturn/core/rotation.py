@@ -58,7 +58,7 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
-from keyturn.core.planning import do, put, refresh, restart, retire
+from keyturn.core.planning import do, ending, put, refresh, restart, retire
 from keyturn.core.steps import Decision, Step, enter, to
 
 NEW, OLD = Side.NEW, Side.OLD
@@ -82,7 +82,7 @@ BACKWARD = (
     Step(Phase.RESTORE,   put(OLD),                                 secret_holds(OLD),       secret_holds(OLD)),
     Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),
     Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),
-    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
+    Step(Phase.DISCARD,   ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
 )  # fmt: skip
 
 AFTER = {a.phase: b.phase for table in (FORWARD, BACKWARD) for a, b in pairwise(table)} | {

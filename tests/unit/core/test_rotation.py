@@ -302,6 +302,18 @@ def test_a_freeze_stops_every_change_but_never_a_re_enable() -> None:
     assert decide(rotation(Phase.ENABLE), frozen, NOW).effects == (EnableCredential(Side.OLD),)
 
 
+def test_before_new_goes_old_is_enabled_under_our_own_epoch_if_a_disable_may_still_be_on_its_way() -> None:
+    there = seen(states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE}, pods=(pod(Verdict.OLD),))
+    there = replace(there, secret=SecretView(Verdict.OLD))
+    never_disabled, disabled = rotation(Phase.DISCARD, disabled_at=None), rotation(Phase.DISCARD, disabled_at=NOW)
+
+    assert EnableCredential(Side.OLD) not in decide(never_disabled, there, NOW).effects
+    first, *rest = decide(disabled, there, NOW).effects
+    assert first == EnableCredential(Side.OLD)
+    assert rest == list(decide(never_disabled, there, NOW).effects)
+    assert decide(disabled, replace(there, frozen="the plan"), NOW).effects == ()
+
+
 def test_a_login_is_a_use_so_old_is_tried_only_where_an_answer_needs_it() -> None:
     untried = {p for p in CHANGED if Side.OLD not in tries(p)}
     assert untried == CHANGED - {Phase.DISABLE, Phase.WATCH}

@@ -12,7 +12,7 @@ _CONFIRM = (
     "    Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),\n"
 )
 _DISCARD = (
-    "    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),\n"
+    "    Step(Phase.DISCARD,   ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),\n"
 )
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -55,7 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "new-left-behind",
         "After a rollback the new credential stays enabled.",
         ROTATION,
-        "do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),",
+        "ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),",
         "do(), rolled(OLD)),",
     ),
     mutant(
