@@ -13,10 +13,10 @@ from keyturn.core.rendering import Login, Place, render
 from keyturn.ports import Escrow, Provider
 from keyturn.providers.postgres.connections import OwnSessions
 from keyturn.reconciler.drift import Lookout
-from support.faults import Switchboard
+from support.memory_backend import MemoryBackend
 from support.memory_cluster import MemoryCluster
-from support.memory_provider import MemoryBackend
 from support.postgres_plan import CURRENT, SLOT_A, SLOT_B, Setting
+from support.switchboard import Switchboard
 from support.world import Silence, VirtualClock
 
 pytestmark = pytest.mark.contract
@@ -47,8 +47,8 @@ class Desk:
     def __init__(self, setting: Setting) -> None:
         self.setting, self.own = setting, OwnSessions()
         self.clock, self.board = VirtualClock(), Switchboard()
-        self.clock.time = NOW
-        self.cluster = MemoryCluster(self.board, MemoryBackend(), self.clock.time)
+        self.clock.true = NOW
+        self.cluster = MemoryCluster(self.board, MemoryBackend(), self.clock.true)
         _, plan, _ = setting.records()
         status = plan.status.model_copy(update={"current_id": SLOT_A})
         self.cluster.the_plan = replace(plan, status=status)
@@ -67,7 +67,7 @@ class Desk:
         assert self.cluster.the_plan is not None
         provider: Provider = self.setting.open(self.own)
         await self.lookout.look(self.cluster.the_plan, provider, self.place)
-        self.clock.time += timedelta(minutes=5)
+        self.clock.true += timedelta(minutes=5)
         plan = await self.lookout.look(self.cluster.the_plan, provider, self.place)
         await provider.close()
         return [line.reason for line in plan.status.drift]

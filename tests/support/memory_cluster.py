@@ -1,15 +1,18 @@
-"""An API server in memory with rollouts: enough of Kubernetes that a rotation cannot tell, and faults can strike."""
+"""An API server in memory: compare-and-set everywhere, every call through the switchboard.
+
+Reads are consistent, as the port promises. A check and its write are one moment here, as they are in etcd: another
+writer may come before it, never in between.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
-from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
-from keyturn.core.delivery import Delivery, Way
-from keyturn.core.evidence import RunsAs
+from keyturn.api.kinds import PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
@@ -24,54 +27,30 @@ from keyturn.ports import (
     SecretRecord,
     WorkloadRecord,
 )
-from support.faults import Switchboard
-from support.memory_provider import MemoryBackend
+from support.cluster_records import pod_record, provider_spec, spec, workload_record
+from support.memory_backend import MemoryBackend
+from support.pods import Fleet, Pod, Reading, SharedSecret, Template, Workload
+from support.switchboard import Side, Switchboard
 
-
-@dataclass
-class Pod:
-    """A pod whose app read the credential at start (``held``), or reads it anew for each connection (``reload``)."""
-
-    name: str
-    consumer: ConsumerRef
-    generation: int | None
-    address: str
-    held: Sealed | None = None
-    port: int | None = None  # its open session
-    ready: bool = False
-    terminating: bool = False
-    crashed: bool = False
-
-
-@dataclass
-class Workload:
-    """A Deployment: its template's generation, and pods that follow it one at a time (surge one, unavailable none)."""
-
-    ref: ConsumerRef
-    replicas: int
-    reload: bool = False
-    generation: int | None = None
-    crash_with: str = ""  # new pods crash when they read this user name
-    overridden: Sealed | None = None  # the template sets the variable to this value instead
-    pods: list[Pod] = field(default_factory=list)
-    unsaid_user: RunsAs | None = None  # whom its image runs as, where its template does not say; the kubelet tells
-    shown: dict[str, object] = field(default_factory=dict)  # fields of its record that differ from the simulated ones
+__all__ = ["MemoryCluster", "spec"]
+OURS = "keyturn"  # our field manager
 
 
 class MemoryCluster:
-    """The Cluster port. Saves are compare-and-set; every write passes the switchboard."""
+    """The Cluster port."""
 
     def __init__(self, board: Switchboard, backend: MemoryBackend, now: datetime) -> None:
-        self.board, self.backend, self.created = board, backend, now
+        self.board, self.created = board, now
         self.the_plan: PlanRecord | None = None
         self.the_rotations: dict[str, RotationRecord] = {}
+        self.uids: set[str] = set()  # names of Rotations that there ever were
         self.the_escrow: Escrow | None = None
         self.frozen_by = ""
         self.secret_data: dict[str, Sealed] = {}
         self.secret_writer = "kubectl"
         self.secret_version = 1
-        self.workloads: dict[ConsumerRef, Workload] = {}
-        self.armed: Mapping[int, Mapping[str, Sealed]] = {}
+        self.secret_changed = now
+        self.fleet = Fleet(backend, self._shared, backend.now)
         self.said: list[Announcement] = []
         self.other_plans: list[PlanRecord] = []
         self.secret_shown: dict[str, object] = {}  # fields of the consumers' Secret that differ
@@ -79,104 +58,146 @@ class MemoryCluster:
         self.admin_exists = True
         self.provider_allows: dict[str, list[str]] = {"owners": ["orders"], "slots": ["orders_*"]}
         self.admits_namespace = True
-        self.followed: dict[ObjectKey, tuple[str, ...]] = {}
-        self.heard = False
         self.provider_minimum = 0  # approvals
         self.editors: dict[str, str] = {}  # annotations of the provider
         self.said_yes: dict[str, ApprovalRecord] = {}
         self.without_policies = ""
+        self.followed: dict[ObjectKey, tuple[str, ...]] = {}
+        self.heard = False
         self._numbers = itertools.count(1)
+
+    @property
+    def workloads(self) -> dict[ConsumerRef, Workload]:
+        return self.fleet.workloads
+
+    @property
+    def armed(self) -> Mapping[int, Mapping[str, Sealed]]:
+        return self.fleet.armed
 
     # ------------------------------------------------------------------------------------------ our kinds
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:
+        await self._ask("plan")
         return self.the_plan if self.the_plan is not None and self.the_plan.key == key else None
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
         del namespace
+        await self._ask("plans")
         return [*([self.the_plan] if self.the_plan is not None else []), *self.other_plans]
 
     async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
+        await self._ask("rotations")
         return [r for r in self.the_rotations.values() if r.spec.plan_ref.name == plan.name]
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
-        spec = CredentialProviderSpec.model_validate(
-            {
-                "postgres": {
-                    "adminSecretRef": {"name": "admin"},
-                    "endpoints": [{"host": "db.shop.svc"}],
-                    "database": "shop",
-                },
-                "allow": self.provider_allows,
-                "approvals": {"minimum": self.provider_minimum},
-            }
-        )
+        await self._ask("provider")
+        allows = tuple((k, tuple(v)) for k, v in self.provider_allows.items())
+        spec = provider_spec(allows, self.provider_minimum)
         key = ObjectKey(plan.key.namespace, "db")
         return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace, self.editors)
 
     async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
+        await self._ask("approvals")
         return [found for found in self.said_yes.values() if found.spec.rotation_ref.name == rotation.name]
 
     async def unguarded(self, namespace: str) -> str:
         del namespace
+        await self._ask("unguarded")
         return self.without_policies
 
     async def begin_record(self, plan: PlanRecord) -> None:
+        """Who edited the plan is counted anew from here."""
         kept = {"edited-by.keyturn.dev/since-complete": "system:serviceaccount:keyturn-system:keyturn-operator"}
-        assert self.the_plan is not None
-        self.the_plan = replace(self.the_plan, annotations=kept if plan.annotations else {})
+
+        def act() -> None:
+            assert self.the_plan is not None
+            wanted = kept if plan.annotations else {}
+            if self.the_plan.annotations != wanted:
+                self.the_plan = replace(self.the_plan, annotations=wanted, resource_version=self._version())
+
+        await self._change("begin-record", act)
 
     async def create_rotation(self, plan: PlanRecord, name: str, spec: RotationSpec) -> None:
-        await self.board.write("create-rotation", lambda: self.add_rotation(plan.key.namespace, name, spec))
+        await self._change("create-rotation", lambda: self.add_rotation(plan.key.namespace, name, spec))
 
     def add_rotation(self, namespace: str, name: str, spec: RotationSpec) -> None:
         if name not in self.the_rotations:
             key = ObjectKey(namespace, name)
-            self.the_rotations[name] = RotationRecord(key, f"uid-{name}", 1, "1", self.created, spec, RotationStatus())
+            uid = f"uid-{name}" if name not in self.uids else f"uid-{name}-{next(self._numbers)}"
+            self.uids.add(name)
+            self.the_rotations[name] = RotationRecord(key, uid, 1, "1", self.created, spec, RotationStatus())
 
     async def delete_rotation(self, record: RotationRecord) -> None:
-        await self.board.write("delete-rotation", lambda: self._drop(record.key.name))
-
-    def _drop(self, name: str) -> None:
-        self.the_rotations.pop(name, None)
+        await self._change("delete-rotation", lambda: self.the_rotations.pop(record.key.name, None))
 
     async def save_plan(self, record: PlanRecord, status: PlanStatus) -> PlanRecord:
-        self._same(record.resource_version, self.the_plan.resource_version if self.the_plan else None)
-
         def act() -> None:
-            self.the_plan = replace(record, status=status, resource_version=f"{next(self._numbers)}")
+            stored = _same(record.resource_version, self.the_plan)
+            self.the_plan = replace(stored, status=status, resource_version=self._version())
 
-        await self.board.write("save-plan", act)
+        await self._change("save-plan", act)
         return self.the_plan or record
 
     async def save_rotation(self, record: RotationRecord, status: RotationStatus) -> RotationRecord:
-        stored = self.the_rotations.get(record.key.name)
-        self._same(record.resource_version, stored.resource_version if stored else None)
-
         def act() -> None:
-            fresh = replace(record, status=status, resource_version=f"{next(self._numbers)}")
-            self.the_rotations[record.key.name] = fresh
+            stored = _same(record.resource_version, self.the_rotations.get(record.key.name))
+            self.the_rotations[record.key.name] = replace(stored, status=status, resource_version=self._version())
 
-        await self.board.write("save-rotation", act)
-        return self.the_rotations[record.key.name]
+        await self._change("save-rotation", act)
+        return self.the_rotations.get(record.key.name, record)
 
     async def hold_plan(self, record: PlanRecord, *, hold: bool) -> None:
-        plan = self.the_plan
-        if plan is None or hold == bool(plan.finalizers):
+        if hold is bool(record.finalizers):
             return
 
         def act() -> None:
-            fresh = replace(
-                plan, finalizers=("keyturn.dev/guard",) if hold else (), resource_version=f"{next(self._numbers)}"
-            )
-            self.the_plan = None if plan.deleting and not hold else fresh
+            plan = _same(record.resource_version, self.the_plan)
+            names = ("keyturn.dev/guard",) if hold else ()
+            self.the_plan = replace(plan, finalizers=names, resource_version=self._version())
+            if plan.deleting and not hold:
+                self.the_plan = None
 
-        del record
-        await self.board.write("hold-plan", act)
+        await self._change("hold-plan", act)
+
+    def touch_plan(self) -> None:
+        """Somebody annotates it."""
+        if self.the_plan is not None:
+            self.the_plan = replace(self.the_plan, resource_version=self._version())
+
+    def edit_plan(self, spec: RotationPlanSpec) -> None:
+        """Somebody changes the plan."""
+        if self.the_plan is not None:
+            generation = self.the_plan.generation + 1
+            version = self._version()
+            self.the_plan = replace(self.the_plan, spec=spec, generation=generation, resource_version=version)
+
+    def delete_plan(self, now: datetime) -> None:
+        """``kubectl delete``: it waits for our finalizer, if it carries one."""
+        plan = self.the_plan
+        if plan is not None and not plan.finalizers:
+            self.the_plan = None
+        elif plan is not None and not plan.deleting:
+            self.the_plan = replace(plan, deleting=True, deleted_at=now, resource_version=self._version())
+
+    def add_bystander(self, held: Sealed) -> None:
+        """A pod nobody owns, which uses the Secret too."""
+        ref = ConsumerRef("Pod", "shop", "bare")
+        read = Reading(held, "template", self.fleet.now())
+        self.bystanders.append(Pod("bare", ref, Template(), "10.1.9.99", self.fleet.now(), read))
+
+    def edit_rotation(self, name: str, **asked: object) -> None:
+        """Somebody changes the spec of a Rotation; none: an annotation only."""
+        if name in self.the_rotations:
+            record = self.the_rotations[name]
+            spec = record.spec.model_copy(update=asked)
+            generation = record.generation + (1 if asked else 0)
+            fresh = replace(record, spec=spec, generation=generation, resource_version=self._version())
+            self.the_rotations[name] = fresh
 
     # -------------------------------------------------------------------------------------------- secrets
 
     async def secret(self, key: ObjectKey) -> SecretRecord | None:
+        await self._ask("secret")
         if key.name == "admin":
             return SecretRecord(key, "admin-uid", "1", {}, {}) if self.admin_exists else None
         if not self.secret_data:
@@ -186,27 +207,45 @@ class MemoryCluster:
         return replace(record, **self.secret_shown)  # type: ignore[arg-type]  # fields by name
 
     async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
-        self._same(record.resource_version, str(self.secret_version))
-        await self.board.write("write-secret", lambda: self.edit_secret(data, "keyturn"))
+        def act() -> None:
+            if not self.secret_data or record.resource_version != str(self.secret_version):
+                raise Conflict("Changed", "the Secret was changed or deleted in between")
+            self.edit_secret(data, OURS)
+
+        await self._change("write-secret", act)
 
     def edit_secret(self, data: Mapping[str, Sealed], writer: str) -> None:
         """Anybody's write."""
         self.secret_data.update(data)
         self.secret_writer = writer
+        self.touch_secret()
+        self.secret_changed = self.fleet.now()
+
+    def touch_secret(self) -> None:
+        """Somebody annotates it."""
         self.secret_version += 1
+
+    def delete_secret(self) -> None:
+        self.secret_data.clear()
+        self.touch_secret()
+
+    def _shared(self) -> SharedSecret:
+        return SharedSecret(self.secret_data.get("url"), self.secret_writer, self.secret_changed)
 
     async def escrow(self, plan_uid: str) -> Escrow | None:
         del plan_uid
+        await self._ask("escrow")
         return self.the_escrow
 
     async def save_escrow(self, plan: PlanRecord, escrow: Escrow) -> None:
         del plan
-        self._same(escrow.resource_version, self.the_escrow.resource_version if self.the_escrow else "")
 
         def act() -> None:
-            self.the_escrow = replace(escrow, resource_version=f"{next(self._numbers)}")
+            if escrow.resource_version != (self.the_escrow.resource_version if self.the_escrow else ""):
+                raise Conflict("Conflict", "somebody wrote in between")
+            self.the_escrow = replace(escrow, resource_version=self._version())
 
-        await self.board.write("save-escrow", act)
+        await self._change("save-escrow", act)
 
     async def drop_escrow(self, plan_uid: str) -> None:
         del plan_uid
@@ -214,12 +253,13 @@ class MemoryCluster:
         def act() -> None:
             self.the_escrow = None
 
-        await self.board.write("drop-escrow", act)
+        await self._change("drop-escrow", act)
 
     # ------------------------------------------------------------------------------------- workloads, pods
 
     async def frozen(self, plan: PlanRecord) -> str:
         del plan
+        await self._ask("frozen")
         return self.frozen_by
 
     async def consumers(
@@ -232,57 +272,15 @@ class MemoryCluster:
         plan: ObjectKey | None = None,
         lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
-        del namespace, listed, discover, plan, lost
-        return [self._workload(w, secret) for w in self.workloads.values()]
-
-    def _workload(self, workload: Workload, secret: str) -> WorkloadRecord:
-        current = [p for p in workload.pods if p.generation == workload.generation and not p.terminating]
-        ready = [p for p in workload.pods if p.ready and not p.terminating]
-        way = Way.FILE if workload.reload else Way.ENV
-        record = WorkloadRecord(
-            ref=workload.ref,
-            uid=f"uid-{workload.ref.name}",
-            template={},
-            selector=f"app={workload.ref.name}",
-            generation_mark=workload.generation,
-            deliveries=(Delivery("app", init=False, secret=secret, key="url", way=way, place="/x"),),
-            settled=len(current) == workload.replicas == len(workload.pods) and all(p.ready for p in current),
-            healthy=len(ready) >= workload.replicas,
-            stuck="",
-            replicas=workload.replicas,
-            kills_first=False,
-            paused=False,
-            injected=True,
-        )
-        return replace(record, **workload.shown)  # type: ignore[arg-type]  # fields by name
+        del namespace, listed, discover, plan
+        await self._ask("consumers")
+        return [workload_record(w, secret, lost) for w in self.workloads.values()]
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         del workloads
-        return [
-            PodRecord(
-                namespace=namespace,
-                name=p.name,
-                uid=f"uid-{p.name}",
-                address=p.address,
-                consumer=p.consumer,
-                node="node",
-                phase="Running",
-                ready=p.ready,
-                terminating=p.terminating,
-                created=self.created,
-                host_network=False,
-                probe_image="probe",
-                probe_port=9901,
-                deliveries=(Delivery("app", init=False, secret=secret, key="url", way=Way.ENV, place="URL"),),
-                container_starts={},
-                unsaid_users=self._unsaid_users(p),
-            )
-            for p in (*(p for w in self.workloads.values() for p in w.pods), *self.bystanders)
-        ]
-
-    def _unsaid_users(self, pod: Pod) -> dict[str, RunsAs | None]:
-        found = self.workloads.get(pod.consumer)
-        return {} if found is None or found.unsaid_user is None else {"app": found.unsaid_user}
+        await self._ask("pods")
+        pods = (*self.fleet.pods(), *self.bystanders)
+        return [pod_record(p, namespace, secret, self.workloads.get(p.consumer)) for p in pods]
 
     def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
         """Plans of the simulated world are polled, unless a test says that changes are heard."""
@@ -294,38 +292,79 @@ class MemoryCluster:
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:
         del plan
-        mine = self.workloads[workload.ref]
-        if mine.generation == generation:
+        mine = self.workloads.get(workload.ref)
+        if mine is None:
+            raise Conflict("Replaced", "the workload is gone")
+        if (mine.template.mark or 0) >= generation:
             return
 
         def act() -> None:
-            mine.generation = generation
+            if (mine.template.mark or 0) < generation:  # a late write of a former leader cannot turn the mark back
+                mine.edit(Template(generation, mine.template.image))
 
-        await self.board.write(f"restart-{workload.ref.name}", act)
+        await self._change("restart", act, workload.ref.name)
 
     async def touch(self, pod: PodRecord, plan: ObjectKey, generation: int) -> None:
-        """Files of simulated pods are always fresh."""
-        del pod, plan, generation
+        del plan
+        mine = next((p for p in self.fleet.pods() if p.uid == pod.uid), None)
+        if mine is None:
+            raise Conflict("Replaced", "the pod is gone")
+        if mine.touched == generation:
+            return await self._ask("touch")
+
+        def act() -> None:
+            mine.touched = generation
+            if not mine.lost:
+                self.fleet.refresh(mine)
+
+        return await self._change("touch", act, pod.name)
 
     async def announce(self, about: ObjectKey, kind: str, uid: str, event: Announcement) -> None:
         del about, kind, uid
         self.said.append(event)
 
-    @staticmethod
-    def _same(mine: str, theirs: str | None) -> None:
-        if mine != theirs:
-            raise Conflict("Conflict", "somebody wrote in between")
+    async def arm(self, generations: Mapping[int, Mapping[str, Sealed]]) -> None:
+        """The probes' own Secret: which values a pod may show. One that is right already is not written."""
+        wanted = {g: dict(v) for g, v in generations.items()}
+        if wanted == self.fleet.armed:
+            return await self._ask("arm")
+
+        def act() -> None:
+            self.fleet.armed = wanted
+
+        return await self._change("arm", act)
+
+    def read_back(self) -> None:
+        """After a crash, what was stored is all there is: through JSON and back, as the API server keeps it."""
+        if self.the_plan is not None:
+            self.the_plan = replace(self.the_plan, status=_stored(self.the_plan.status))
+        for name, record in self.the_rotations.items():
+            self.the_rotations[name] = replace(record, status=_stored(record.status))
+
+    # ------------------------------------------------------------------------------------------------- inside
+
+    async def _ask(self, name: str) -> None:
+        await self.board.call(Side.API, name)
+
+    async def _change(self, kind: str, act: Callable[[], object], about: str = "") -> None:
+        await self.board.call(Side.API, kind, writes=True)
+        await self.board.write(kind, act, about)
+
+    def _version(self) -> str:
+        return f"{next(self._numbers)}"
 
 
-def spec(**changes: object) -> RotationPlanSpec:
-    """The plan of the simulated world."""
-    wish: dict[str, object] = {
-        "providerRef": {"name": "db"},
-        "postgres": {"owner": "orders", "slots": ["orders_a", "orders_b"]},
-        "secret": {"name": "orders-db", "keys": {"url": "postgresql://{username}:{password}@{host}:{port}/{database}"}},
-        "consumers": {"list": [{"kind": "Deployment", "name": "worker", "reload": "PerConnection"}]},
-        "rollout": {"progressDeadline": "2m"},
-        "verify": {"soak": "20s", "proofDeadline": "1m"},
-        "retire": {"watch": "20s"},
-    }
-    return RotationPlanSpec.model_validate({**wish, **changes})
+Stored = TypeVar("Stored", PlanRecord, RotationRecord)
+
+
+def _same(version: str, stored: Stored | None) -> Stored:
+    if stored is None or stored.resource_version != version:
+        raise Conflict("Conflict", "somebody wrote in between")
+    return stored
+
+
+Status = TypeVar("Status", PlanStatus, RotationStatus)
+
+
+def _stored(status: Status) -> Status:
+    return type(status).model_validate(status.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -11,9 +11,10 @@ import psycopg
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
 from keyturn.providers.postgres.connections import OwnSessions
-from support.faults import Switchboard
-from support.memory_provider import MemoryBackend, MemoryProvider, Role
+from support.memory_backend import MemoryBackend, Role
+from support.memory_provider import MemoryProvider
 from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting
+from support.switchboard import Switchboard
 
 SNEAKY = Credential("sneaky", Sealed("password-of-a-stranger"))
 

@@ -1,99 +1,167 @@
-"""A whole world with a virtual clock: pods that log in, rollouts, other writers, faults; and what must always hold.
+"""A whole world with a virtual clock: the real core and reconciler over a cluster, a backend, pods, people and faults.
 
-The core and the reconciler are the real ones. Each tick: the operator works, then the world moves on by the time the
-operator asked to wait, then every invariant is checked.
+    world = World()
+    world.ask_for_rotation()
+    world.run(400)
+
+Each tick: faults that are due begin or end, the operator works once, time passes as long as the operator asked to wait,
+pods move, other writers and people act; and after every event the promises are checked (``promises.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from keyturn.api.kinds import PlanStatus, RotationSpec
+from keyturn.api.kinds import PlanStatus, RotationSpec, RotationStatus
 from keyturn.core.evidence import Connection, Sight, Testimony
-from keyturn.core.model import ConsumerRef, Kind, ObjectKey, Phase, Verdict
+from keyturn.core.memory import CLOCKED
+from keyturn.core.model import ConsumerRef, Kind, ObjectKey, Verdict
 from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
 from keyturn.ports import PlanRecord, PodRecord, Provider, ProviderRecord, SecretRecord
 from keyturn.reconciler import Reconciler
-from support.faults import Crash, Switchboard
-from support.memory_cluster import MemoryCluster, Pod, Workload, spec
-from support.memory_provider import MemoryBackend, MemoryProvider, Role
+from support.memory_backend import MemoryBackend, Role
+from support.memory_cluster import MemoryCluster, spec
+from support.memory_provider import MemoryProvider
+from support.people import People
+from support.pods import Pod, Workload
+from support.promises import Promises
+from support.switchboard import Crash, Switchboard
+
+if TYPE_CHECKING:
+    from support.schedules import Conductor
 
 START = datetime(2026, 3, 21, 12, tzinfo=UTC)
 PLAN = ObjectKey("shop", "orders")
 OLD_URL = Sealed("postgresql://orders_a:the-old-value-of-orders@db.shop.svc:5432/shop")
+SPEC = spec()
+API, WORKER, READER = (ConsumerRef("Deployment", "shop", name) for name in ("api", "worker", "reader"))
+LONGEST_TICK = timedelta(seconds=10)
+DULL = 4  # ticks in which nothing happened, until time passes faster
+_LOOP = asyncio.new_event_loop()
 
 
 class VirtualClock:
-    """Moves only when told."""
+    """Moves only when told. The operator's clock may be off by ``skew``."""
 
     def __init__(self) -> None:
-        self.time = START
+        self.true = START
+        self.skew = timedelta()
 
     def now(self) -> datetime:
-        return self.time
+        return self.true + self.skew
 
 
 class Silence:
     """A reporter that tells nobody."""
 
-    def moved(self, plan: ObjectKey, rotation: str, before: str, after: str, reason: str) -> None: ...
-    def acted(self, plan: ObjectKey, effect: str, outcome: str) -> None: ...
-    def drifted(self, plan: ObjectKey, reasons: Sequence[str]) -> None: ...
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_words, **_more: None
 
 
 @dataclass
 class World:
-    """One plan, an env consumer of two pods, a reloading one of one pod, and a backend."""
+    """One plan; two pods that read the environment, one that reads its file for each connection; a backend."""
 
     board: Switchboard = field(default_factory=Switchboard)
     clock: VirtualClock = field(default_factory=VirtualClock)
     backend: MemoryBackend = field(default_factory=MemoryBackend)
     probes_silent: bool = False
-    locked_out: list[str] = field(default_factory=list)
+    silent_pods: set[str] = field(default_factory=set)  # consumers' names whose probes do not answer
+    unsighted: bool = False  # probes answer, and cannot look into any process
     phases: list[str] = field(default_factory=list)
     abort_in: str | None = None  # a person aborts when this phase is first seen
     gitops_holds: Sealed | None = None  # another writer puts this value back whenever it differs
-    _addresses: itertools.count[int] = field(default_factory=lambda: itertools.count(10))
+    active: set[str] = field(default_factory=set)  # faults that go on
+    accepted_losses: set[str] = field(default_factory=set)
+    operator_down: bool = False
+    wakes_late: timedelta = timedelta()
+    epoch: int = 1
+    people_act: bool = False
+    happenings: list[Callable[[World], None]] = field(default_factory=list)  # asked before every tick
+
+    conductor: Conductor | None = None  # of a schedule of faults
 
     def __post_init__(self) -> None:
+        self.backend.now = lambda: self.clock.true
         self.cluster = MemoryCluster(self.board, self.backend, START)
         self.provider = MemoryProvider(self.backend, ("orders_a", "orders_b"), self.board)
         self.backend.roles["orders_a"] = Role(Sealed("the-old-value-of-orders"), plan="shop/orders")
-        self.cluster.edit_secret({"url": OLD_URL, "unmanaged": Sealed("stays as it is")}, "kubectl")
-        self.cluster.the_plan = PlanRecord(PLAN, "plan-uid", 1, "1", spec(), PlanStatus())
-        for name, replicas, reload in (("api", 2, False), ("worker", 1, True)):
-            ref = ConsumerRef("Deployment", "shop", name)
+        self.secret_before = {"url": OLD_URL, "unmanaged": Sealed("stays as it is")}
+        self.cluster.edit_secret(self.secret_before, "kubectl")
+        self.cluster.the_plan = PlanRecord(PLAN, "plan-uid", 1, "1", SPEC, PlanStatus())
+        for ref, replicas, reload in ((API, 2, False), (WORKER, 1, True)):
             self.cluster.workloads[ref] = Workload(ref, replicas, reload=reload)
-        self.board.watch = self._after_write
-        self.backend.now = self.clock.now
+        wish = self.cluster.the_plan.spec
+        self.soak, self.watch = wish.verify.soak, wish.retire.watch
+        self.sample = min(self.soak, self.watch) / 6
+        self.promises, self.people = Promises(self), People(self)
+        self.board.after_write = self.promises.wrote
+        self.provider.told = self.promises.usage_told
+        self.cluster.fleet.refused = self.promises.login_refused
+        self.dull, self.ticks_in, self.ticks = 0, dict[str, int](), 0
+        self.tasks: list[asyncio.Task[object]] = []  # of operators that were stopped in the middle of a step
+        self.rivals: list[Reconciler] = []  # other operators that believe to lead
+        self.dice = random.Random(0)
+        self.asks_pods = True
         self.restart_operator()
         for _ in range(4):
-            self.move_pods()
+            self.cluster.fleet.move()
+
+    # ------------------------------------------------------------------------------------------ what people do
 
     def restart_operator(self) -> None:
         """A new process: nothing remembered."""
-        self.operator = Reconciler(self.cluster, self, self, self.clock, Silence(), lambda: 1)
+        self.operator = self.new_operator(self.epoch)
+
+    def new_operator(self, epoch: int) -> Reconciler:
+        return Reconciler(self.cluster, self, self, self.clock, Silence(), lambda: epoch)
 
     def ask_for_rotation(self, name: str = "orders-1") -> None:
         request = RotationSpec.model_validate({"planRef": {"name": "orders"}})
         self.cluster.add_rotation("shop", name, request)
 
     def abort(self, name: str = "orders-1") -> None:
-        if name in self.cluster.the_rotations:
-            record = self.cluster.the_rotations[name]
-            self.cluster.the_rotations[name] = replace(record, spec=record.spec.model_copy(update={"abort": True}))
+        self.cluster.edit_rotation(name, abort=True)
+
+    # ---------------------------------------------------------------------------------------------- what is so
 
     @property
     def phase(self) -> str:
-        rotation = self.cluster.the_rotations.get("orders-1")
-        return rotation.status.phase if rotation is not None else ""
+        return self.rotation_status.phase
 
-    # ---------------------------------------------------------------------- the ports that are not cluster
+    @property
+    def rotation_status(self) -> RotationStatus:
+        rotation = self.cluster.the_rotations.get("orders-1")
+        return rotation.status if rotation is not None else RotationStatus()
+
+    @property
+    def mode(self) -> str:
+        rotation = self.cluster.the_rotations.get("orders-1")
+        return rotation.spec.mode if rotation is not None else "Graceful"
+
+    @property
+    def plan_status(self) -> PlanStatus:
+        return self.cluster.the_plan.status if self.cluster.the_plan else PlanStatus()
+
+    @property
+    def known_values(self) -> Sequence[Sealed]:
+        return (Sealed("the-old-value-of-orders"), *self.provider.minted)
+
+    @property
+    def disturbed(self) -> bool:
+        return bool(self.active) or self.operator_down or bool(self.tasks)
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in FINISHED and self.plan_status.active_rotation == "" and not self.disturbed
+
+    # ---------------------------------------------------------------------- the ports that are not the cluster
 
     def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
         del record, plan, admin
@@ -107,21 +175,26 @@ class World:
         expected: Mapping[str, Mapping[str, Sealed]],
     ) -> Mapping[str, Testimony]:
         del plan, generation
-        known = {f"uid-{p.name}": p for w in self.cluster.workloads.values() for p in w.pods}
+        known = {p.uid: p for p in (*self.cluster.fleet.pods(), *self.cluster.bystanders)}
         return {p.uid: self._testify(known.get(p.uid), expected) for p in pods}
 
     def _testify(self, pod: Pod | None, expected: Mapping[str, Mapping[str, Sealed]]) -> Testimony:
-        if pod is None or self.probes_silent or pod.crashed:
+        if pod is None or pod.crashed or pod.held is None or pod.lost or self.probes_silent:
             return Testimony(silent="the probe does not answer")
-        reload = self.cluster.workloads[pod.consumer].reload
-        shown = self.cluster.secret_data["url"] if reload else pod.held
-        verdict = Verdict.OTHER
-        for side in ("New", "Old"):
-            if shown is not None and expected.get(side, {}).get("url") == shown:
-                verdict = Verdict(side)
-        kind = Kind.MOUNTED if reload else Kind.PROCESS
-        connections = (Connection(pod.address, pod.port, "10.0.0.2", 5432),) if pod.port else ()
-        return Testimony((Sight("app", "url", kind, verdict),), connections)
+        workload = self.cluster.workloads.get(pod.consumer)
+        if workload is None or pod.consumer.name in self.silent_pods:
+            return Testimony(silent="the probe does not answer")
+        self.promises.answered.add(pod.uid)
+        shown = pod.mounted if workload.reload or workload.reads_file_once else None
+        sights = [] if shown is None else [Sight("app", "url", Kind.MOUNTED, _named(shown.value, expected))]
+        if not workload.reload:
+            sights.append(Sight("app", "url", Kind.PROCESS, self._in_process(pod, expected)))
+        ports = (*pod.lingering, *([pod.port] if pod.port else []))
+        connections = tuple(Connection(pod.address, port, "10.0.0.2", 5432) for port in ports)
+        return Testimony(tuple(sights), connections)
+
+    def _in_process(self, pod: Pod, expected: Mapping[str, Mapping[str, Sealed]]) -> Verdict:
+        return Verdict.UNKNOWN if self.unsighted or pod.held is None else _named(pod.held.value, expected)
 
     async def reload(self, plan: PlanRecord, pods: Sequence[PodRecord], generation: int) -> None:
         """Nobody here waits to be told."""
@@ -129,210 +202,95 @@ class World:
 
     async def arm(self, plan: PlanRecord, generations: Mapping[int, Mapping[str, Sealed]], secret: str) -> None:
         del plan, secret
-        self.cluster.armed = generations
+        await self.cluster.arm(generations)
 
-    # --------------------------------------------------------------------------------------------- time
+    # --------------------------------------------------------------------------------------------------- time
 
     async def tick(self) -> None:
         """The operator works once; then the world moves on."""
-        try:
-            wait = await self.operator.reconcile(PLAN)
-        except Crash:
-            self.restart_operator()
-            wait = timedelta(seconds=1)
-        self.clock.time += min(
-            max(wait if wait is not None else timedelta(minutes=1), timedelta(0)), timedelta(seconds=10)
-        )
-        if wait is None or wait > timedelta():
-            self.move_pods()
-        if self.gitops_holds is not None and self.cluster.secret_data["url"] != self.gitops_holds:
+        self.ticks += 1
+        self.ticks_in[self.phase] = self.ticks_in.get(self.phase, 0) + 1
+        if self.conductor is not None:
+            await self.conductor.before_tick()
+        for happening in tuple(self.happenings):
+            happening(self)
+        before = self.fingerprint()
+        wait = await self._step()
+        self.pass_time(wait, before)
+        if self.gitops_holds is not None and self.cluster.secret_data.get("url") != self.gitops_holds:
             self.cluster.edit_secret({"url": self.gitops_holds}, "argocd")
         if not self.phases or self.phases[-1] != self.phase:
             self.phases.append(self.phase)
-        self.check()
+        if self.people_act:
+            self.people.act()
+        self.promises.check()
 
-    def run(self, ticks: int, fault: Mapping[int, str] | None = None) -> None:
-        """So many ticks, with faults at some of them."""
+    async def _step(self) -> timedelta | None:
+        if self.operator_down:
+            return timedelta(seconds=5)
+        self.promises.step_begins()
+        if self.board.before_write is None and not self.rivals:
+            return await self._work(self.operator)
+        return await self._work_apart()
+
+    async def _work(self, operator: Reconciler) -> timedelta | None:
+        try:
+            return await operator.reconcile(PLAN)
+        except Crash:
+            if operator is self.operator:
+                self.cluster.read_back()
+                self.restart_operator()
+            return timedelta(seconds=1)
+
+    async def _work_apart(self) -> timedelta | None:
+        """As tasks of their own: they interleave, or one is stopped in the middle of its step."""
+        mine = asyncio.ensure_future(self._work(self.operator))
+        others = [asyncio.ensure_future(self._work(rival)) for rival in self.rivals]
+        running = [mine, *others]
+        while any(not task.done() for task in running):
+            await asyncio.sleep(0)
+            if mine in self.tasks:
+                await asyncio.gather(*others)
+                return timedelta(seconds=1)
+        return mine.result()
+
+    async def take_turns(self) -> None:
+        """Between two calls, other operators come in as often as the dice say."""
+        for _ in range(self.dice.randrange(3)):
+            await asyncio.sleep(0)
+
+    def pass_time(self, wait: timedelta | None, before: object = None) -> None:
+        """As long as the operator asked to wait; longer when nothing happens for a while."""
+        step = min(max(wait if wait is not None else LONGEST_TICK, timedelta()), LONGEST_TICK) + self.wakes_late
+        if wait is None or wait > timedelta():
+            self.cluster.fleet.move()
+            same = before == self.fingerprint()
+            timed = {r.status.phase for r in self.cluster.the_rotations.values()} & set(CLOCKED)
+            self.dull = self.dull + 1 if same and not timed else 0
+            if self.dull > DULL:
+                step = LONGEST_TICK + self.wakes_late
+        self.clock.true += step
+
+    def fingerprint(self) -> object:
+        pods = [(p.name, p.ready, p.terminating, p.crashed > 0) for p in self.cluster.fleet.pods()]
+        return (len(self.board.writes), self.cluster.secret_version, pods, len(self.active))
+
+    def run(self, ticks: int, until: Callable[[World], bool] | None = None) -> None:
+        """So many ticks, or until it ended."""
 
         async def go() -> None:
-            for number in range(ticks):
-                for at, name in (fault or {}).items():
-                    if at == number:
-                        FAULTS[name](self)
-                    if at + 3 == number and name in HEALS:
-                        HEALS[name](self)
+            for _ in range(ticks):
                 if self.abort_in is not None and self.phase == self.abort_in:
                     self.abort()
                 await self.tick()
-                if (
-                    self.phase in FINISHED
-                    and self.plan_status.active_rotation == ""
-                    and number > max(fault or {0: ""}) + 6
-                ):
+                if until(self) if until is not None else self.ended:
                     break
 
-        asyncio.run(go())
-
-    @property
-    def plan_status(self) -> PlanStatus:
-        return self.cluster.the_plan.status if self.cluster.the_plan else PlanStatus()
-
-    # --------------------------------------------------------------------------------------------- pods
-
-    def move_pods(self) -> None:
-        """One step of every rollout, and one new login of every pod with what it holds."""
-        for workload in self.cluster.workloads.values():
-            self._roll(workload)
-            for pod in workload.pods:
-                self._use(workload, pod)
-
-    def _roll(self, workload: Workload) -> None:
-        for gone in [p for p in workload.pods if p.terminating]:
-            if gone.port is not None:
-                self.backend.hang_up(gone.port)
-            workload.pods.remove(gone)
-        current = [p for p in workload.pods if p.generation == workload.generation]
-        former = [p for p in workload.pods if p.generation != workload.generation]
-        if former and all(p.ready for p in current):
-            if len(current) >= workload.replicas or len(workload.pods) > workload.replicas:
-                former[0].terminating = True
-            else:
-                self._start(workload)
-        elif len(workload.pods) < workload.replicas:
-            self._start(workload)
-        broken = [p for p in workload.pods if not p.ready and p.generation != workload.generation]
-        for pod in broken:
-            pod.terminating = True
-
-    def _start(self, workload: Workload) -> None:
-        held = workload.overridden or self.cluster.secret_data["url"]
-        number = next(self._addresses)
-        crashed = bool(workload.crash_with) and workload.crash_with in held.reveal_text()
-        pod = Pod(f"{workload.ref.name}-{number}", workload.ref, workload.generation, f"10.1.0.{number}", held)
-        pod.crashed = crashed
-        workload.pods.append(pod)
-
-    def _use(self, workload: Workload, pod: Pod) -> None:
-        if pod.crashed or self.backend.down:
-            return
-        value = self.cluster.secret_data["url"] if workload.reload else pod.held
-        assert value is not None
-        name, password = value.reveal_text().removeprefix("postgresql://").split("@")[0].split(":")
-        port = self.backend.login(name, Sealed(password), pod.address)
-        if port is None:
-            self.locked_out.append(f"{pod.name} as {name} in {self.phase}")
-            return
-        if pod.port is not None:
-            self.backend.hang_up(pod.port)
-        pod.port = port
-        pod.ready = pod.ready or self._admitted(pod, value)
-
-    def _admitted(self, pod: Pod, value: Sealed) -> bool:
-        """The readiness gate: a new pod that shows positively another value than its generation's stays unready."""
-        if not self.cluster.armed or pod.generation is None:
-            return True
-        mine = {g: v for g, v in self.cluster.armed.items() if g >= pod.generation}
-        return not mine or any(v.get("url") == value for v in mine.values())
-
-    # ---------------------------------------------------------------------------------------- invariants
-
-    def _after_write(self, name: str) -> None:
-        holders = [p for w in self.cluster.workloads.values() if not w.reload for p in w.pods if not p.crashed]
-        if name in ("disable", "delete"):  # I3: nobody holds what was just taken away
-            off = {i for i, r in self.backend.roles.items() if not r.enabled}
-            held = {p.name for p in holders for i in off if p.held and f"//{i}:" in p.held.reveal_text()}
-            assert not held, f"I3: {name} while {held} hold it, in {self.phase}"
-        if name == "delete":
-            gone = [i for i, r in self.backend.roles.items() if r.retired]
-            assert all(f"//{i}:" not in self.cluster.secret_data["url"].reveal_text() for i in gone), (
-                "I3: the Secret holds it"
-            )
-
-    def check(self) -> None:
-        """I1 no lock-out, I2 nothing lost, I5 bounded."""
-        assert not self.locked_out, f"I1: {self.locked_out[0]}"
-        enabled = {i for i, r in self.backend.roles.items() if r.enabled and r.declared}
-        assert len(enabled) <= 2, f"I5: {enabled}"
-        if self.plan_status.adopted_at is not None and self.cluster.the_escrow is not None:
-            values = self.cluster.the_escrow.values
-            for id_ in (i for i in enabled if self.backend.roles[i].plan):
-                assert id_ in values, f"I2: {id_} is enabled and not in escrow"
+        _LOOP.run_until_complete(go())
 
 
-def _revert(world: World) -> None:
-    """Another writer puts the old value back; once OLD is gone that is drift, not a fault of this rotation."""
-    if world.backend.roles["orders_a"].retired:
-        return
-    world.cluster.edit_secret({"url": OLD_URL}, "argocd")
-
-
-def _scale_up(world: World) -> None:
-    world.cluster.workloads[ConsumerRef("Deployment", "shop", "api")].replicas = 3
-
-
-def _restart_pod(world: World) -> None:
-    """A container restarts in place and reads the Secret again."""
-    pod = world.cluster.workloads[ConsumerRef("Deployment", "shop", "api")].pods[0]
-    pod.held = world.cluster.secret_data["url"]
-
-
-def _close_early(world: World) -> None:
-    """Somebody disables the old role by hand while its pods are idle enough not to notice within the tick."""
-    if world.phase in (Phase.SOAK, Phase.APPROVE):
-        world.backend.roles["orders_a"].enabled = False
-
-
-def _stranger(world: World) -> None:
-    if world.backend.down:
-        return
-    world.backend.login("orders_a", Sealed("the-old-value-of-orders"), "10.9.9.9")
-
-
-def _stranger_leaves(world: World) -> None:
-    for number, session in list(world.backend.sessions.items()):
-        if session.client_address == "10.9.9.9":
-            world.backend.hang_up(number)
-
-
-def _down(world: World) -> None:
-    world.backend.down = True
-
-
-def _up(world: World) -> None:
-    world.backend.down = False
-
-
-def _mute(world: World) -> None:
-    world.probes_silent = True
-
-
-def _speak(world: World) -> None:
-    world.probes_silent = False
-
-
-def _blind(world: World) -> None:
-    world.backend.blind = True
-
-
-def _see(world: World) -> None:
-    world.backend.blind = False
-
-
-def _gap(world: World) -> None:
-    world.clock.time += timedelta(days=1)
-
-
-FAULTS = {
-    "abort": World.abort,
-    "operator restarts": World.restart_operator,
-    "secret reverted": _revert,
-    "scale up": _scale_up,
-    "pod restarts": _restart_pod,
-    "old closed early": _close_early,
-    "stranger connects": _stranger,
-    "backend down": _down,
-    "probes silent": _mute,
-    "usage blind": _blind,
-    "a day passes": _gap,
-}
-HEALS = {"stranger connects": _stranger_leaves, "backend down": _up, "probes silent": _speak, "usage blind": _see}
+def _named(value: Sealed, expected: Mapping[str, Mapping[str, Sealed]]) -> Verdict:
+    for side in ("New", "Old"):
+        if expected.get(side, {}).get("url") == value:
+            return Verdict(side)
+    return Verdict.OTHER

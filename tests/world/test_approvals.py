@@ -60,7 +60,7 @@ def test_an_approval_of_something_else_does_not_count(world: AskingWorld) -> Non
 def test_an_approval_taken_back_before_use_counts_no_more(world: AskingWorld) -> None:
     """It is withdrawn after Approve was left and before OLD is disabled: the next look asks again."""
     world.say_yes(BOB)
-    world.board.watch = lambda name: world.take_back() if name == "save-rotation" else None
+    world.board.after_write = lambda kind, _: world.take_back() if kind == "save-rotation" else None
     world.run(20)
     assert world.phase in (Phase.APPROVE, Phase.DISABLE)
     assert world.backend.roles["orders_a"].enabled

@@ -12,7 +12,7 @@ from keyturn.api.conditions import condition
 from keyturn.core.delivery import Delivery, Way
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem
 from keyturn.core.sealed import Sealed
-from support.memory_cluster import Pod, spec
+from support.memory_cluster import spec
 from support.world import OLD_URL, START, World
 
 API = ConsumerRef("Deployment", "shop", "api")
@@ -59,7 +59,7 @@ def _secret_is_admin(world: World) -> None:
 
 
 def _secret_missing(world: World) -> None:
-    world.cluster.secret_data.clear()
+    world.cluster.delete_secret()
 
 
 def _secret_immutable(world: World) -> None:
@@ -136,7 +136,6 @@ PLAN_REASONS: dict[str, Callable[[World], None]] = {
 @pytest.mark.parametrize("reason", sorted(PLAN_REASONS))
 def test_a_plan_that_cannot_work_says_why_and_changes_nothing(reason: str) -> None:
     world = World()
-    world.locked_out.clear()
     PLAN_REASONS[reason](world)
     world.cluster.workloads.clear()
     found, words = asked_of_the_plan(world)
@@ -197,8 +196,7 @@ def _stranger(world: World) -> None:
 
 
 def _statefulset(world: World) -> None:
-    ref = ConsumerRef("StatefulSet", "shop", "postgres")
-    world.cluster.bystanders.append(Pod("postgres-0", ref, None, "10.1.0.99", OLD_URL))
+    world.cluster.add_bystander(OLD_URL)
 
 
 def _shut_out(world: World) -> None:
@@ -301,11 +299,11 @@ def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_
         world.backend.down = True
     else:  # a namespace that vanishes takes its Secrets first, the provider's too
         world.cluster.admin_exists = False
-        world.cluster.secret_data.clear()
+        world.cluster.delete_secret()
         world.cluster.workloads.clear()
     assert world.cluster.the_plan is not None
     world.cluster.the_plan = replace(world.cluster.the_plan, deleting=True, deleted_at=START)
-    world.clock.time += timedelta(minutes=11)
+    world.clock.true += timedelta(minutes=11)
     world.run(3)
     assert world.cluster.the_plan is None
     assert world.cluster.the_escrow is not None

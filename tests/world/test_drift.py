@@ -15,8 +15,8 @@ from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import PlanRecord
 from keyturn.reconciler.drift import Lookout
+from support.memory_backend import Role
 from support.memory_cluster import spec
-from support.memory_provider import Role
 from support.world import OLD_URL, PLAN, Silence, VirtualClock, World
 
 EVERY = timedelta(seconds=30)
@@ -185,7 +185,6 @@ def test_drift_is_told_within_the_interval_once_without_a_write_and_cleared_when
     before = world.cluster.secret_version
 
     comes(world)
-    world.locked_out.clear()
     quietly(world, EVERY + timedelta(seconds=10))
 
     assert drift(world) == [reason]

@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from keyturn.core.model import Kind, PodProof, Side, Verdict
 
@@ -115,12 +116,17 @@ def combine(verdicts: Iterable[Verdict], wanted: Verdict) -> Verdict:
 
 def same_address(left: str, right: str) -> bool:
     """Equal addresses, an IPv4-mapped IPv6 address included. False when either is not one."""
+    plain = _plain(left)
+    return plain is not None and plain == _plain(right)
+
+
+@lru_cache(maxsize=8192)  # every session is compared with every pod, look after look
+def _plain(address: str) -> IPv4Address | IPv6Address | None:
     try:
-        pair = [ip_address(left), ip_address(right)]
+        found = ip_address(address)
     except ValueError:
-        return False
-    plain = [a.ipv4_mapped or a if isinstance(a, IPv6Address) else a for a in pair]
-    return plain[0] == plain[1]
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
 def session_verdict(

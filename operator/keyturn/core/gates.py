@@ -168,9 +168,13 @@ def old_idle(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
 
 
 def old_refused(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
-    """A login with OLD is refused for being disabled, while NEW works, and no session of OLD is left."""
+    """A login with OLD is refused for being disabled, while NEW works, and no session of OLD is left.
+
+    If its holder changed the value meanwhile, the login is refused for that; then the inventory must say disabled.
+    """
     old, new = (seen.trials.get(side, Trial.NOT_ASKED) for side in (Side.OLD, Side.NEW))
-    if old is not Trial.DISABLED:
+    changed = old is Trial.REFUSED and seen.states.get(Side.OLD) is Existence.DISABLED
+    if old is not Trial.DISABLED and not changed:
         return Wait("OldCredentialNotRefused", f"a login with the old credential: {old}")
     if new is not Trial.WORKS:
         return Wait("NewCredentialUnproven", f"a login with the new credential: {new}")

@@ -42,6 +42,9 @@ AT_ONCE = timedelta()
 SOON = timedelta(seconds=0.5)  # while something is under way
 ROLLING = timedelta(seconds=2)  # while pods are waited for whose changes wake the plan
 LATER = timedelta(seconds=5)  # while a person or the backend is waited for
+_MERE_NEWS = frozenset(
+    {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
+)
 NOTE_EVERY = timedelta(seconds=10)  # blockers and counts are written this often; phases and memory at once
 
 
@@ -259,10 +262,14 @@ def _named(rotations: Sequence[RotationRecord], name: str) -> RotationRecord | N
 
 def _same_memory(fresh: RotationStatus, stored: RotationStatus) -> bool:
     """Equal in everything a decision rests on; the clock is written with the news."""
-    mere_news = {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
-    return fresh.model_dump(exclude=mere_news) == stored.model_dump(exclude=mere_news)
+    return _equal_but(_MERE_NEWS, fresh, stored)
 
 
 def _same_news(fresh: RotationStatus, stored: RotationStatus) -> bool:
-    clockless = {"clock"}
-    return fresh.model_dump(exclude=clockless) == stored.model_dump(exclude=clockless)
+    return _equal_but(frozenset({"clock"}), fresh, stored)
+
+
+def _equal_but(ignored: frozenset[str], fresh: RotationStatus, stored: RotationStatus) -> bool:
+    """Field by field: to serialise both for a comparison would cost more than the whole decision."""
+    fields = RotationStatus.model_fields
+    return all(getattr(fresh, name) == getattr(stored, name) for name in fields if name not in ignored)

@@ -1,0 +1,75 @@
+"""How a rotation may end: exactly as one without faults does, and then nothing is written any more (I6, I7)."""
+
+from __future__ import annotations
+
+from keyturn.core.model import Existence
+from support.memory_backend import Role
+from support.pods import parsed
+from support.promises import Broken
+from support.world import World
+
+OURS_ONLY = ("save-plan", "save-rotation", "touch", "arm", "hold-plan")  # writes to nothing that serves
+
+
+def came_to_rest(world: World, allowed: set[str]) -> None:
+    """It ended in one of these ways, in the state that belongs to it, and stays there without a write."""
+    if world.cluster.the_plan is None:
+        _require(world, "Released" in allowed, "the plan is gone")
+        _holds(world, "orders_a" if world.backend.roles["orders_a"].enabled else "orders_b")
+        return
+    _require(world, world.ended, "it never ended")
+    _require(world, world.phase in allowed, "it ended otherwise")
+    serves, left = ("orders_b", "orders_a") if world.phase == "Complete" else ("orders_a", "orders_b")
+    _holds(world, serves)
+    _gone(world, left)
+    _require(world, world.plan_status.current_id == serves, "the plan names another credential")
+    escrow = world.cluster.the_escrow
+    _require(world, escrow is not None and set(escrow.values) == {serves}, "the escrow holds another set of values")
+    if world.phase == "RolledBack":
+        _require(world, world.cluster.secret_data == world.secret_before, "the Secret differs from before")
+    _rests(world)
+
+
+def _holds(world: World, serves: str) -> None:
+    """The Secret holds it, the backend takes it, every pod holds it and is ready."""
+    role = world.backend.roles[serves]
+    secret = parsed(world.cluster.secret_data["url"]) if world.cluster.secret_data.get("url") else None
+    _require(world, role.state() is Existence.ACTIVE, f"{serves} is not enabled")
+    _require(world, secret is not None and secret == (serves, role.value), f"the Secret does not hold {serves}")
+    _require(world, "unmanaged" in world.cluster.secret_data or not world.people.did, "a key of others is gone")
+    for _ in range(12):
+        world.pass_time(None)
+    for workload in world.cluster.workloads.values():
+        for pod in workload.pods:
+            read = pod.mounted if workload.reload else pod.held
+            held = parsed(read.value) if read is not None else None
+            _require(world, pod.ready or workload.overridden is not None, f"{pod.name} is not ready")
+            _require(
+                world, held == (serves, role.value) or workload.overridden is not None, f"{pod.name} holds another"
+            )
+
+
+def _gone(world: World, left: str) -> None:
+    role: Role | None = world.backend.roles.get(left)
+    _require(world, role is None or role.retired, f"{left} is left over")
+    others = [i for i, r in world.backend.roles.items() if i not in ("orders_a", "orders_b") and r.declared]
+    _require(world, not others, f"{others} are left over")
+
+
+def _rests(world: World) -> None:
+    """I6: nothing is written any more, not even by an operator that starts anew."""
+    world.run(2, until=lambda _world: False)
+    before = len(world.board.writes)
+    world.cluster.read_back()
+    world.restart_operator()
+    world.run(3, until=lambda _world: False)
+    late = world.board.writes[before:]
+    _require(world, not late, f"it wrote after its end: {late}")
+
+
+def _require(world: World, so: bool, words: str) -> None:  # noqa: FBT001 - read as a sentence
+    if not so:
+        status = world.rotation_status
+        raise Broken(
+            f"I6/I7: {words}; phase {world.phase or '-'}, waits for {status.blocked_by or '-'}, {world.phases}"
+        )

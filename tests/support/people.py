@@ -1,0 +1,113 @@
+"""People, as Keyturn's own words ask for them: once the faults are over, they do what the blocker says, and no more.
+
+A reason that is not listed here is one that nobody was asked about: a rotation that waits for it waits for ever, which
+breaks the promise that it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from keyturn.core.model import Existence
+
+if TYPE_CHECKING:
+    from support.world import World
+
+PATIENCE = timedelta(seconds=90)  # from the first time a reason is read until somebody acts
+
+
+class People:
+    """The one who is on call."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.reason, self.since = "", world.clock.true
+        self.did: list[str] = []
+
+    def act(self) -> None:
+        """Act on what has been asked for long enough. Nobody acts while something is still broken."""
+        reason = self._asked()
+        if reason != self.reason or self.world.disturbed:
+            self.reason, self.since = reason, self.world.clock.true
+            return
+        if reason in ANSWERS and self.world.clock.true - self.since >= PATIENCE:
+            self.did.append(reason)
+            ANSWERS[reason](self.world)
+            self.since = self.world.clock.true
+
+    def _asked(self) -> str:
+        status = self.world.rotation_status
+        if status.paused is not None:
+            return f"{status.paused.reason}, paused"
+        if status.phase and not status.completed_at:
+            return status.blocked_by
+        ready = [c for c in self.world.plan_status.conditions if c.type == "Ready"]
+        return ready[0].reason if ready and ready[0].status == "False" else ""
+
+
+def abort(world: World) -> None:
+    world.abort()
+
+
+def put_the_secret_back(world: World) -> None:
+    """From Git, or from a copy: the credential that served before."""
+    world.cluster.edit_secret(world.secret_before, "kubectl")
+
+
+def remove_the_stranger(world: World) -> None:
+    for id_ in [i for i, role in world.backend.roles.items() if not role.declared]:
+        del world.backend.roles[id_]
+
+
+def end_unknown_sessions(world: World) -> None:
+    known = {pod.address for pod in world.cluster.fleet.pods()}
+    for port, session in list(world.backend.sessions.items()):
+        if session.client_address not in known:
+            world.backend.hang_up(port)
+
+
+def free_the_unused_slot(world: World) -> None:
+    current = world.plan_status.current_id
+    for id_, role in world.backend.roles.items():
+        if id_ != current and role.state() is Existence.ACTIVE:
+            world.backend.switch(id_, enabled=False, who="somebody")
+
+
+def open_the_current_one(world: World) -> None:
+    """Whoever closed it opens it again."""
+    world.backend.switch(world.plan_status.current_id or "orders_a", enabled=True, who="somebody")
+
+
+def resume_rollouts(world: World) -> None:
+    for workload in world.cluster.workloads.values():
+        workload.paused = False
+
+
+def end_lost_pods(world: World) -> None:
+    """``kubectl delete pod --force`` of pods whose node is gone for good."""
+    for pod in [p for p in world.cluster.fleet.pods() if p.lost]:
+        world.cluster.fleet.end(pod)
+
+
+ANSWERS: dict[str, Callable[[World], None]] = {
+    "SecretContested, paused": abort,
+    "SecretForeign": put_the_secret_back,
+    "SecretMissing": put_the_secret_back,
+    "SecretDiffers": put_the_secret_back,
+    "TemplateMismatch": put_the_secret_back,
+    "PodHoldsOldCredential, paused": abort,
+    "OldCredentialMissed, paused": abort,
+    "SecretReverted, paused": abort,
+    "StrangerInInventory": remove_the_stranger,
+    "UnknownSession": end_unknown_sessions,
+    "OldCredentialInUse": end_unknown_sessions,
+    "CurrentCredentialDoesNotWork": open_the_current_one,
+    "ConsumerRolling": end_lost_pods,
+    "ConsumerUnhealthy": end_lost_pods,
+    "NoFreeSlot": free_the_unused_slot,
+    "ConsumerPaused": resume_rollouts,
+    "PodsUnproven": end_lost_pods,
+    "RolloutInProgress": end_lost_pods,
+}

@@ -1,0 +1,41 @@
+"""A quick part of what ``hack/test world`` enumerates: enough to notice most mistakes within seconds.
+
+One that fails is replayed with ``hack/test world --replay 'SCHEDULE'``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from keyturn.core.rotation import FORWARD
+from support.catalogue import FAULTS
+from support.points import crashes, points_of
+from support.schedules import SCENARIOS, Happening, Schedule, play
+
+QUICK = ("Create+1", "Roll+1", "Soak+0", "Watch+0")
+
+
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+def test_a_crash_or_a_lost_answer_at_every_write_changes_nothing_in_the_outcome(scenario: str) -> None:
+    calm = play(Schedule(scenario))
+    for schedule in crashes(scenario):
+        world = play(schedule)
+        assert world.phase == calm.phase, str(schedule)
+        for kind in ("ensure", "disable", "enable", "delete", "write-secret", "restart"):
+            assert world.board.writes.count(kind) <= calm.board.writes.count(kind) + 1, (str(schedule), kind)
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_any_one_fault_ends_well_and_every_promise_holds(fault: str) -> None:
+    for when in QUICK:
+        play(Schedule("rotation", (Happening(fault, when),)))
+
+
+def test_a_schedule_reads_as_it_is_written() -> None:
+    text = "rollback: backend down@Roll+2 & kill-after@write-secret#1 & secret edited@before restart#1"
+    assert str(Schedule.parse(text)) == text
+
+
+def test_the_run_without_faults_looks_in_every_phase_that_waits() -> None:
+    looked = {look.partition("+")[0] for look in points_of("rotation").looks}
+    assert {str(s.phase) for s in FORWARD} - looked <= {"Preflight", "Verify", "Approve"}  # passed within one look
