@@ -4,6 +4,8 @@
     hack/test unit world         these tiers
     hack/test contract -k redis  what follows the tiers goes to pytest
     hack/test faults --all       everything there is, instead of a sample
+    hack/test world --all        every schedule of the simulated world, within twenty minutes
+    hack/test world --replay 'rotation: backend down@Roll+2'   one of them; seed:17 is a random one
     hack/test mutants            seeded bugs: how many does the simulated world notice?
 
 Servers and clusters that a tier starts are its own and are stopped again.
@@ -44,6 +46,8 @@ def main() -> int:
         return subprocess.run(
             (sys.executable, "-m", OWN_RUNNERS[words[0]], *words[1:]), cwd=ROOT, check=False
         ).returncode
+    if words[:2] == ["world", "--replay"]:
+        return sweep(words[1:])
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
@@ -57,6 +61,8 @@ def main() -> int:
         if clustered:
             cluster("up")
         status = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False).returncode
+        if tiers == ["world"] and set(rest) <= {"--all"}:
+            status = sweep(rest) or status
     finally:
         if clustered:
             cluster("down")
@@ -64,6 +70,13 @@ def main() -> int:
     for reason in NOT_TRIED:
         print(f"  - {reason}")
     return status
+
+
+def sweep(words: list[str]) -> int:
+    """Schedules of the simulated world by the thousand, in two processes."""
+    paths = os.pathsep.join(str(ROOT / name) for name in ("operator", "tests"))
+    command = (sys.executable, "-m", "support.sweep", *words)
+    return subprocess.run(command, cwd=ROOT, check=False, env={**os.environ, "PYTHONPATH": paths}).returncode
 
 
 def need_postgres() -> None:

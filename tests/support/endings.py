@@ -6,7 +6,7 @@ from keyturn.core.model import Existence
 from support.memory_backend import Role
 from support.pods import parsed
 from support.promises import Broken
-from support.world import World
+from support.world import SPEC, World
 
 OURS_ONLY = ("save-plan", "save-rotation", "touch", "arm", "hold-plan")  # writes to nothing that serves
 
@@ -58,6 +58,8 @@ def _gone(world: World, left: str) -> None:
 
 def _rests(world: World) -> None:
     """I6: nothing is written any more, not even by an operator that starts anew."""
+    world.run(1, until=lambda _world: False)
+    world.clock.true += SPEC.check_every  # what a plan at rest is looked at for is noted once
     world.run(2, until=lambda _world: False)
     before = len(world.board.writes)
     world.cluster.read_back()

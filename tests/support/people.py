@@ -51,6 +51,20 @@ def abort(world: World) -> None:
     world.abort()
 
 
+def settle_the_secret(world: World) -> None:
+    """Whoever kept writing it is stopped. Going on, people abort; going back, they mend it and say: try again."""
+    if world.rotation_status.turned_back is None:
+        world.abort()
+        return
+    put_the_secret_back(world)
+    retry(world)
+
+
+def retry(world: World) -> None:
+    record = world.cluster.the_rotations["orders-1"]
+    world.cluster.edit_rotation("orders-1", retry=record.spec.retry + 1)
+
+
 def put_the_secret_back(world: World) -> None:
     """From Git, or from a copy: the credential that served before."""
     world.cluster.edit_secret(world.secret_before, "kubectl")
@@ -76,13 +90,26 @@ def free_the_unused_slot(world: World) -> None:
 
 
 def open_the_current_one(world: World) -> None:
-    """Whoever closed it opens it again."""
+    """Whoever closed it opens it again; whoever wrote another into the Secret puts it back."""
+    if world.cluster.secret_data != world.secret_before and not world.plan_status.active_rotation:
+        put_the_secret_back(world)
     world.backend.switch(world.plan_status.current_id or "orders_a", enabled=True, who="somebody")
 
 
 def resume_rollouts(world: World) -> None:
     for workload in world.cluster.workloads.values():
         workload.paused = False
+
+
+def help_the_rollout(world: World) -> None:
+    """Lost pods, and those that cannot get ready, are deleted; the Secret is what it was; then: try again."""
+    end_lost_pods(world)
+    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
+        pod.leaving = 0
+    resume_rollouts(world)
+    if world.rotation_status.turned_back is not None:
+        put_the_secret_back(world)
+    retry(world)
 
 
 def end_lost_pods(world: World) -> None:
@@ -92,7 +119,7 @@ def end_lost_pods(world: World) -> None:
 
 
 ANSWERS: dict[str, Callable[[World], None]] = {
-    "SecretContested, paused": abort,
+    "SecretContested, paused": settle_the_secret,
     "SecretForeign": put_the_secret_back,
     "SecretMissing": put_the_secret_back,
     "SecretDiffers": put_the_secret_back,
@@ -110,4 +137,6 @@ ANSWERS: dict[str, Callable[[World], None]] = {
     "ConsumerPaused": resume_rollouts,
     "PodsUnproven": end_lost_pods,
     "RolloutInProgress": end_lost_pods,
+    "RolloutDeadlineExceeded": help_the_rollout,
+    "ConsumerUnsettled": help_the_rollout,
 }

@@ -226,6 +226,7 @@ class Fleet:
         login = parsed(read.value) if read is not None else None
         if read is None or login is None:
             pod.ready = False  # an empty or mangled value: the app cannot even try
+            pod.crashed = 0 if workload.reload else CRASH_BACK_OFF
         else:
             self._log_in(workload, pod, read, *login)
 

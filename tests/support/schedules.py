@@ -17,7 +17,7 @@ from datetime import datetime
 from support.catalogue import FAULTS, STALL
 from support.endings import came_to_rest
 from support.fault import Fault
-from support.switchboard import Strike, Switchboard
+from support.switchboard import Strike
 from support.world import API, World
 
 LIMIT = 1500  # ticks; a rotation without faults takes about sixty
@@ -82,14 +82,15 @@ class Conductor:
         for until, wake, task in [s for s in self.asleep if s[0] <= now]:
             self.asleep.remove((until, wake, task))
             wake.set()
-            await asyncio.wait([task])
             world.tasks.remove(task)
+            await task
         here = f"{world.phase or 'Start'}+{world.ticks_in.get(world.phase, 1) - 1}"
         for happening in [h for h in self.due if h.when == here]:
             self._begin(happening)
 
     async def before_write(self, point: str) -> None:
-        for happening in [h for h in self.due if h.when == BEFORE + point]:
+        now = [h for h in self.due if h.when == BEFORE + point]
+        for happening in sorted(now, key=lambda h: h.name == STALL.name):
             if happening.name == STALL.name:
                 await self._stall(happening)
             else:
@@ -145,18 +146,21 @@ def _half_way() -> World:
 SCENARIOS: dict[str, Callable[[], World]] = {"rotation": _rotation, "rollback": _rollback, "half-way": _half_way}
 
 
-def play(schedule: Schedule, seed: int = 0) -> World:
-    """Run it to its end. Raises Broken when a promise is."""
+def prepared(schedule: Schedule) -> World:
+    """A world in which it will happen."""
     world = SCENARIOS[schedule.scenario]()
     world.board.strikes.update(schedule.strikes)
-    world.dice = random.Random(seed)
+    world.dice = random.Random(str(schedule))
     world.people_act = True
     Conductor(world, schedule)
+    return world
+
+
+def play(schedule: Schedule, world: World | None = None) -> World:
+    """Run it to its end. Raises Broken when a promise is."""
+    world = world or prepared(schedule)
     world.ask_for_rotation()
     world.run(LIMIT)
     allowed = {end for h in schedule.happenings if h.name in FAULTS for end in FAULTS[h.name].may_end}
     came_to_rest(world, allowed or {"Complete" if schedule.scenario == "rotation" else "RolledBack"})
     return world
-
-
-__all__ = ["BEFORE", "SCENARIOS", "Conductor", "Happening", "Schedule", "Strike", "Switchboard", "play"]

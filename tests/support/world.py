@@ -11,6 +11,7 @@ pods move, other writers and people act; and after every event the promises are 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ SPEC = spec()
 API, WORKER, READER = (ConsumerRef("Deployment", "shop", name) for name in ("api", "worker", "reader"))
 LONGEST_TICK = timedelta(seconds=10)
 DULL = 4  # ticks in which nothing happened, until time passes faster
-_LOOP = asyncio.new_event_loop()
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a loop does not survive a fork
 
 
 class VirtualClock:
@@ -286,7 +287,8 @@ class World:
                 if until(self) if until is not None else self.ended:
                     break
 
-        _LOOP.run_until_complete(go())
+        loop = _LOOPS.get(os.getpid()) or _LOOPS.setdefault(os.getpid(), asyncio.new_event_loop())
+        loop.run_until_complete(go())
 
 
 def _named(value: Sealed, expected: Mapping[str, Mapping[str, Sealed]]) -> Verdict:

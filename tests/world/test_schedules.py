@@ -11,6 +11,7 @@ from keyturn.core.rotation import FORWARD
 from support.catalogue import FAULTS
 from support.points import crashes, points_of
 from support.schedules import SCENARIOS, Happening, Schedule, play
+from support.seeds import by_seed
 
 QUICK = ("Create+1", "Roll+1", "Soak+0", "Watch+0")
 
@@ -39,3 +40,9 @@ def test_a_schedule_reads_as_it_is_written() -> None:
 def test_the_run_without_faults_looks_in_every_phase_that_waits() -> None:
     looked = {look.partition("+")[0] for look in points_of("rotation").looks}
     assert {str(s.phase) for s in FORWARD} - looked <= {"Preflight", "Verify", "Approve"}  # passed within one look
+
+
+def test_a_seed_is_always_the_same_schedule_and_holds_its_promises() -> None:
+    for seed in range(12):
+        assert by_seed(seed) == by_seed(seed)
+        play(by_seed(seed))
