@@ -35,6 +35,7 @@ def test_without_approval_nothing_goes_on_and_with_it_the_rotation_completes(wor
     assert done.approvers == [BOB]
 
 
+@pytest.mark.fm(59)
 @pytest.mark.parametrize(
     ("who", "why"),
     [
@@ -50,6 +51,7 @@ def test_who_had_a_hand_in_it_and_who_is_no_person_does_not_count(world: AskingW
     assert why in world.blockers()
 
 
+@pytest.mark.fm(59)
 def test_an_approval_of_something_else_does_not_count(world: AskingWorld) -> None:
     world.say_yes(BOB, "0" * 64)
     world.run(20)
@@ -57,6 +59,7 @@ def test_an_approval_of_something_else_does_not_count(world: AskingWorld) -> Non
     assert "has changed since" in world.blockers()
 
 
+@pytest.mark.fm(39)
 def test_an_approval_taken_back_before_use_counts_no_more(world: AskingWorld) -> None:
     """It is withdrawn after Approve was left and before OLD is disabled: the next look asks again."""
     world.say_yes(BOB)
@@ -66,6 +69,7 @@ def test_an_approval_taken_back_before_use_counts_no_more(world: AskingWorld) ->
     assert world.backend.roles["orders_a"].enabled
 
 
+@pytest.mark.fm(39)
 def test_an_approval_taken_back_in_watch_stops_the_deletion(world: AskingWorld) -> None:
     world.say_yes(BOB)
     while world.phase != Phase.WATCH:
@@ -79,6 +83,7 @@ def test_an_approval_taken_back_in_watch_stops_the_deletion(world: AskingWorld) 
     assert world.phase == Phase.COMPLETE
 
 
+@pytest.mark.fm(39)
 def test_a_change_of_the_provider_voids_what_was_said(world: AskingWorld) -> None:
     before = world.digest
     world.cluster.provider_allows = {"owners": ["orders"], "slots": ["orders_*", "more_*"]}
@@ -130,6 +135,7 @@ def test_the_providers_minimum_counts_when_the_plan_asks_for_less() -> None:
     assert world.phase == Phase.APPROVE
 
 
+@pytest.mark.fm(59)
 def test_without_the_policies_no_approval_counts_and_nothing_begins() -> None:
     world = AskingWorld()
     world.cluster.without_policies = "ValidatingAdmissionPolicy keyturn-approvals is not installed"

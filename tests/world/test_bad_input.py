@@ -133,6 +133,7 @@ PLAN_REASONS: dict[str, Callable[[World], None]] = {
 }
 
 
+@pytest.mark.fm(9, 14, 32, 36)
 @pytest.mark.parametrize("reason", sorted(PLAN_REASONS))
 def test_a_plan_that_cannot_work_says_why_and_changes_nothing(reason: str) -> None:
     world = World()
@@ -219,6 +220,7 @@ ROTATION_REASONS: dict[str, Callable[[World], None]] = {
 }
 
 
+@pytest.mark.fm(17, 24, 25)
 @pytest.mark.parametrize("reason", sorted(ROTATION_REASONS))
 def test_a_rotation_that_would_not_be_safe_waits_in_preflight_and_changes_nothing(reason: str) -> None:
     world = World()
@@ -245,6 +247,7 @@ def test_what_nobody_could_be_asked_in_preflight_stays_in_the_record() -> None:
     assert "PoolersNotAsked" in ready.message
 
 
+@pytest.mark.fm(57)
 def test_mending_the_plan_lets_a_rotation_that_waits_in_preflight_go_on() -> None:
     world = World()
     _listed_missing(world)
@@ -266,6 +269,7 @@ def test_a_workload_that_stops_pods_first_is_rolled_when_its_owner_accepts_that(
     assert world.phase == "Complete"
 
 
+@pytest.mark.fm(39, 58)
 @pytest.mark.parametrize("phase", ["Create", "Stage", "Roll", "Soak", "Disable", "Watch"])
 def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -> None:
     world = World()
@@ -287,6 +291,7 @@ def test_a_plan_deleted_in_mid_rotation_goes_back_and_then_lets_go(phase: str) -
     assert world.cluster.the_escrow is None
 
 
+@pytest.mark.fm(58)
 @pytest.mark.parametrize("gone", ["backend", "namespace"])
 def test_a_deleted_plan_whose_rotation_cannot_go_back_is_let_go_with_its_escrow_kept(gone: str) -> None:
     world = World()
@@ -322,6 +327,7 @@ def test_an_abort_before_any_change_ends_the_rotation_even_without_a_provider() 
     assert world.phase == "RolledBack"
 
 
+@pytest.mark.fm(58)
 def test_a_plan_deleted_in_preflight_is_let_go_at_once() -> None:
     world = World()
     world.probes_silent = True
@@ -334,6 +340,7 @@ def test_a_plan_deleted_in_preflight_is_let_go_at_once() -> None:
     assert world.cluster.the_plan is None
 
 
+@pytest.mark.fm(12)
 def test_a_value_written_between_preflight_and_create_is_never_taken_for_the_old_one() -> None:
     world = World()
     world.ask_for_rotation()

@@ -6,6 +6,8 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from keyturn.core.effects import DeleteCredential
 from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey, Observation, Phase, Policy, Rotation
@@ -111,6 +113,7 @@ def test_while_changes_of_pods_are_heard_a_roll_is_looked_at_less_often_and_ends
     assert looks[True] > 0
 
 
+@pytest.mark.fm(16)
 def test_new_pods_that_crash_are_rolled_back_and_the_old_role_was_never_disabled() -> None:
     world = World()
     world.cluster.workloads[ConsumerRef("Deployment", "shop", "api")].crash_with = "orders_b"
@@ -130,6 +133,7 @@ def test_a_template_that_overrides_the_variable_is_held_unready_and_rolled_back(
     assert "Disable" not in world.phases
 
 
+@pytest.mark.fm(13)
 def test_a_writer_who_insists_on_the_old_secret_pauses_the_rotation_with_both_credentials_open() -> None:
     world = World()
     world.gitops_holds = None
@@ -147,6 +151,7 @@ def test_a_writer_who_insists_on_the_old_secret_pauses_the_rotation_with_both_cr
     as_before(world)
 
 
+@pytest.mark.fm(9)
 def test_a_wrong_system_is_refused_before_any_change() -> None:
     world = World()
     world.run(3)

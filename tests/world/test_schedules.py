@@ -16,6 +16,7 @@ from support.seeds import by_seed
 QUICK = ("Create+1", "Roll+1", "Soak+0", "Watch+0")
 
 
+@pytest.mark.fm(1, 2, 3, 5, 33, 35, 40, 42)
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 def test_a_crash_or_a_lost_answer_at_every_write_changes_nothing_in_the_outcome(scenario: str) -> None:
     calm = play(Schedule(scenario))

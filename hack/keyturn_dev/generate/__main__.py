@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from keyturn_dev.generate.files import generated, strangers
+from keyturn_dev.matrix.marks import UnreadableMark
+from keyturn_dev.matrix.page import MatrixMistake
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,7 +38,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="hack/generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is stale")
     check = bool(parser.parse_args(arguments).check)
-    changed = stale(root) if check else write(root)
+    try:
+        changed = stale(root) if check else write(root)
+    except (MatrixMistake, UnreadableMark) as error:
+        print(error)
+        return 1
     for path in changed:
         print(f"{'stale' if check else 'wrote'} {path.relative_to(root)}")
     if check and changed:

@@ -9,6 +9,7 @@ import yaml
 from keyturn.api.crds import Schema, crds
 from keyturn.api.policies import POLICIES, AdmissionPolicy
 from keyturn_dev.generate.diagram import with_diagram
+from keyturn_dev.matrix.page import matrix
 
 _CRD_HOMES = ("crds", "charts/keyturn/crds")  # Helm wants files of its own: it follows no link out of the chart
 _POLICIES = "charts/keyturn/templates/policies.yaml"
@@ -92,6 +93,8 @@ def generated(root: Path) -> dict[Path, str]:
     architecture = root / "docs" / "architecture.md"
     if architecture.exists():
         files[architecture] = with_diagram(architecture.read_text(encoding="utf-8"))
+    if (root / "tests").is_dir():
+        files[root / "docs" / "fault-matrix.md"] = matrix(root)
     return files
 
 

@@ -75,9 +75,12 @@ def try_out(mutant: Mutant, passes: tuple[tuple[str, ...], ...], root: Path = RO
 
 
 def _copy(root: Path, home: Path) -> None:
-    """What the tests need and nothing else; pytest's settings come along, so its paths lead to the copy."""
+    """What the tests need and nothing else; pytest's settings come along, so its paths lead to the copy.
+
+    Compiled files come along too: times are kept, so all but the mutated files need no second compilation.
+    """
     for part in NEEDED:
-        shutil.copytree(root / part, home / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / part, home / part)
     shutil.copy(root / "pyproject.toml", home)
 
 
@@ -88,7 +91,6 @@ def _run(mutant: Mutant, home: Path, root: Path, arguments: tuple[str, ...]) -> 
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTHONDONTWRITEBYTECODE": "1",
         witness.HOME: str(home),
         witness.REPORT: str(report),
         witness.FILES: json.dumps(mutant.files),

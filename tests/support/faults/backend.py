@@ -142,7 +142,7 @@ def _endpoint_down(call: Call) -> None:
 
 FAULTS = (
     Fault("backend down", "backend", *setting("down", True, False), lasting(10), fm=(53,)),  # noqa: FBT003
-    Fault("backend down for long", "backend", *setting("down", True, False), lasting(400), fm=(53, 62)),  # noqa: FBT003
+    Fault("backend down for long", "backend", *setting("down", True, False), lasting(400), fm=(53,)),  # noqa: FBT003
     Fault("backend restarts", "backend", _restart, _up, lasting(2), fm=(53,)),
     Fault("backend slow", "backend", *slow("backend slow", Side.BACKEND, 3), lasting(60), fm=(51,)),
     Fault("rotator refused", "backend", *setting("refuses_rotator", True, False), lasting(30), fm=(53,)),  # noqa: FBT003
@@ -156,7 +156,7 @@ FAULTS = (
     Fault("old changed by its holder", "backend", _change_old, fm=(43,)),
     Fault("stranger connects", "strangers", _stranger, _stranger_leaves, lasting(20), fm=(24, 30)),
     Fault("hourly batch", "strangers", _batch, _stranger_leaves, lasting(60), fm=(31, 34)),
-    Fault("stranger in inventory", "strangers", _mallory, _no_mallory, lasting(30), fm=(8,)),
+    Fault("stranger in inventory", "strangers", _mallory, _no_mallory, lasting(30), fm=(24,)),
     Fault("pods cut off", "backend", _cut, _mended, lasting(30), fm=(54,)),
     Fault("endpoint down", "backend", *weather("endpoint down", _endpoint_down), lasting(30), fm=(53,)),
 )

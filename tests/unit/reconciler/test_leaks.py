@@ -239,6 +239,7 @@ def agree(world: Haunted) -> None:
     world.cluster.said_yes["bob"] = record
 
 
+@pytest.mark.fm(60)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_call_that_fails_with_values_in_its_words_leaks_none_and_all_goes_on(
     method: str, written: StringIO, capfd: pytest.CaptureFixture[str]

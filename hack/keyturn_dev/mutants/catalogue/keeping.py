@@ -31,16 +31,13 @@ MUTANTS: tuple[Mutant, ...] = (
         if escrow is None or id_ not in escrow.values:
             return
         credential = Credential(id_, escrow.values[id_])
-        compromised = scene.rotation.policy.mode is not Mode.GRACEFUL  # then the baseline says what NEW may do
-        like = "" if compromised else scene.rotation.old_id
-        await scene.provider.ensure(self._op(scene, "ensure"), credential, like)
 """,
         """\
         if escrow is None:
             return
         credential = Credential(id_, escrow.values.get(id_) or scene.provider.mint())
-        await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
         if id_ not in escrow.values:
+            await scene.provider.ensure(self._op(scene, "ensure"), credential, scene.rotation.old_id)
             kept = replace(escrow, values={**escrow.values, id_: credential.value})
             await self._cluster.save_escrow(scene.plan, kept)
 """,

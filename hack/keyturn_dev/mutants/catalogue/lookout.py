@@ -3,7 +3,6 @@
 from keyturn_dev.mutants.mutant import Edit, Mutant, mutant
 
 MEMORY = "core/memory.py"
-ROTATION = "core/rotation.py"
 OBSERVE = "reconciler/observe.py"
 
 MUTANTS: tuple[Mutant, ...] = (

@@ -51,8 +51,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "none-as-new",
         "A pod without a connection counts as proved though its consumer was always connected before.",
         EVIDENCE,
-        "    return process is wanted and not subject.was_connected\n",
-        "    return process is wanted\n",
+        "    return held and not subject.was_connected\n",
+        "    return held\n",
     ),
     mutant(
         "connected-before-forgotten",

@@ -34,7 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "any-failure-as-disabled",
         "Any login with the old credential that does not work proves that it is disabled.",
         GATES,
-        "    if old is not Trial.DISABLED:\n",
+        "    if old is not Trial.DISABLED and not changed:\n",
         "    if old is Trial.WORKS:\n",
     ),
     mutant(
