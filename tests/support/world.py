@@ -24,7 +24,7 @@ from keyturn.core.memory import CLOCKED
 from keyturn.core.model import ConsumerRef, Kind, ObjectKey, Verdict
 from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
-from keyturn.ports import PlanRecord, PodRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.ports import PlanRecord, PodRecord, Provider, ProviderRecord, RotationRecord, SecretRecord
 from keyturn.reconciler import Reconciler
 from support.memory_backend import MemoryBackend, Role
 from support.memory_cluster import MemoryCluster, spec
@@ -138,13 +138,16 @@ class World:
 
     @property
     def rotation_status(self) -> RotationStatus:
-        rotation = self.cluster.the_rotations.get("orders-1")
-        return rotation.status if rotation is not None else RotationStatus()
+        return self._latest.status if self._latest is not None else RotationStatus()
 
     @property
     def mode(self) -> str:
-        rotation = self.cluster.the_rotations.get("orders-1")
-        return rotation.spec.mode if rotation is not None else "Graceful"
+        return self._latest.spec.mode if self._latest is not None else "Graceful"
+
+    @property
+    def _latest(self) -> RotationRecord | None:
+        """The rotation that runs, or ran last."""
+        return self.cluster.the_rotations.get(self.plan_status.last_rotation or "orders-1")
 
     @property
     def plan_status(self) -> PlanStatus:

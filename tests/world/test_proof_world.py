@@ -106,7 +106,7 @@ def test_a_process_that_cannot_be_read_is_not_proved_by_its_file() -> None:
     for pod in list(world.cluster.workloads[API].pods):
         world.cluster.fleet.end(pod)
     del world.cluster.workloads[API]
-    world.cluster.workloads[READER] = Workload(READER, 1, reads_file_once=True, talks=False)
+    world.cluster.workloads[READER] = Workload(READER, 1, reads_file_once=True)
     world.cluster.fleet.move()
     world.cluster.fleet.move()
     world = in_phase("Roll", world)

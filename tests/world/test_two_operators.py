@@ -38,6 +38,26 @@ def test_a_decision_made_on_an_overtaken_look_is_neither_saved_nor_carried_out(p
     goes_back(world)
 
 
+def rolled_out(world: World) -> bool:
+    """The next look would leave Roll."""
+    workload = world.cluster.workloads[API]
+    return len(workload.pods) == len(workload.current) == workload.replicas and workload.template.mark == 1
+
+
+@pytest.mark.fm(38, 44, 50)
+def test_a_phase_entered_on_an_overtaken_look_does_not_overwrite_the_way_back() -> None:
+    world = in_phase("Roll")
+    world.run(60, until=rolled_out)
+    for _ in range(4):  # one of the next looks is the one that would go on
+        if world.phase == "Roll":
+            overtaken(world, looks=3)
+            world.run(1, until=lambda _world: False)
+    assert world.phase in ("Enable", "Restore", "Unroll", "Confirm", "Discard", "RolledBack")
+    world.epoch = 2
+    world.restart_operator()
+    goes_back(world)
+
+
 @pytest.mark.fm(44)
 def test_nothing_is_carried_out_that_could_not_be_remembered_first() -> None:
     world = in_phase("Watch")
