@@ -53,7 +53,7 @@ def main() -> int:
     tiers = named or list(TIERS)
     if "contract" in tiers or "integration" in tiers:
         need_postgres()
-    clustered = bool({"integration", "faults", "e2e"} & set(tiers))
+    clustered = bool({"contract", "integration", "faults", "e2e"} & set(tiers))
     paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
     began = time.monotonic()
     print(f"keyturn: testing {', '.join(tiers)}", flush=True)

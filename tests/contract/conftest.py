@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import pytest
 
+from keyturn.kube.client import KubeClient
+from keyturn.kube.cluster import KubeCluster
+from keyturn_dev.cluster.api import Cluster
+from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
+from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
 from support.provider_rig import MemoryRig, PostgresRig, Rig
@@ -51,6 +57,27 @@ def fifteen(servers: Servers) -> Iterator[Setting]:
     """The server that speaks TLS."""
     yield make_ready(servers["15"], "Functions")
     servers["15"].revive()
+
+
+@pytest.fixture(params=["memory", "kubernetes"])
+def any_cluster(request: pytest.FixtureRequest) -> ClusterRig:
+    """Every API server that must keep the Cluster port's contract."""
+    return MemoryClusterRig() if request.param == "memory" else request.getfixturevalue("real_cluster")
+
+
+@pytest.fixture
+async def real_cluster(api_server: Cluster) -> AsyncIterator[KubeClusterRig]:
+    kubectl = Kubectl(api_server, f"contract-{uuid4().hex[:8]}")
+    kubectl("create", "namespace", kubectl.namespace)
+    async with await KubeClient.connect(api_server.kubeconfig) as client:
+        world = KubeCluster(client, operator_namespace=kubectl.namespace, identity="test", clock=SystemClock())
+        yield KubeClusterRig(world, kubectl)
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Cluster:
+    return cluster_with_our_kinds()
 
 
 @pytest.fixture(autouse=True)

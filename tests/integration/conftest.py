@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,20 +12,14 @@ from keyturn.core.sealed import Sealed
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn.kube.probes import open_probes
-from keyturn_dev.cluster.api import Cluster, ensure_cluster, load_images
-from support.kubectl import Kubectl, SystemClock
+from keyturn_dev.cluster.api import Cluster, load_images
+from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.probe_ground import IMAGE, NEW, OLD, Ground
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    found = ensure_cluster()
-    kubectl = Kubectl(found, "default")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
-    return found
+    return cluster_with_our_kinds()
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ import os
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from keyturn_dev.cluster.api import Cluster
+from keyturn_dev.cluster.api import Cluster, ensure_cluster
+
+CRDS = Path(__file__).resolve().parents[2] / "crds"
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,12 @@ class Kubectl:
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)  # noqa: TID251 - the one real clock of these tests
+
+
+def cluster_with_our_kinds() -> Cluster:
+    """The cluster of the tests, with the CRDs of this tree. They are changed at once for whoever else uses it."""
+    found = ensure_cluster()
+    kubectl = Kubectl(found, "default")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    return found

@@ -15,10 +15,12 @@ from typing import TypeVar
 from keyturn.api.kinds import PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
+from keyturn.kube.secrets import refuse_hollow
 from keyturn.ports import (
     Announcement,
     ApprovalRecord,
     Conflict,
+    Denied,
     Escrow,
     PlanRecord,
     PodRecord,
@@ -47,7 +49,7 @@ class MemoryCluster:
         self.the_escrow: Escrow | None = None
         self.frozen_by = ""
         self.secret_data: dict[str, Sealed] = {}
-        self.secret_writer = "kubectl"
+        self.secret_writers: dict[str, str] = {}
         self.secret_version = 1
         self.secret_changed = now
         self.fleet = Fleet(backend, self._shared, backend.now)
@@ -125,10 +127,16 @@ class MemoryCluster:
             key = ObjectKey(namespace, name)
             uid = f"uid-{name}" if name not in self.uids else f"uid-{name}-{next(self._numbers)}"
             self.uids.add(name)
-            self.the_rotations[name] = RotationRecord(key, uid, 1, "1", self.created, spec, RotationStatus())
+            version = self._version()
+            self.the_rotations[name] = RotationRecord(key, uid, 1, version, self.created, spec, RotationStatus())
 
     async def delete_rotation(self, record: RotationRecord) -> None:
-        await self._change("delete-rotation", lambda: self.the_rotations.pop(record.key.name, None))
+        def act() -> None:
+            stored = self.the_rotations.get(record.key.name)
+            if stored is not None and stored.uid == record.uid:
+                del self.the_rotations[record.key.name]
+
+        await self._change("delete-rotation", act)
 
     async def save_plan(self, record: PlanRecord, status: PlanStatus) -> PlanRecord:
         def act() -> None:
@@ -202,22 +210,28 @@ class MemoryCluster:
             return SecretRecord(key, "admin-uid", "1", {}, {}) if self.admin_exists else None
         if not self.secret_data:
             return None
-        writers = dict.fromkeys(self.secret_data, self.secret_writer)
-        record = SecretRecord(key, "secret-uid", str(self.secret_version), dict(self.secret_data), writers)
+        writers, version = dict(self.secret_writers), str(self.secret_version)
+        record = SecretRecord(key, "secret-uid", version, dict(self.secret_data), writers)
         return replace(record, **self.secret_shown)  # type: ignore[arg-type]  # fields by name
 
     async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
+        if record.immutable:
+            raise Denied("SecretImmutable", "the Secret is immutable")
+        refuse_hollow(data)
+
         def act() -> None:
             if not self.secret_data or record.resource_version != str(self.secret_version):
                 raise Conflict("Changed", "the Secret was changed or deleted in between")
-            self.edit_secret(data, OURS)
+            same = all(self.secret_data.get(k) == v and self.secret_writers.get(k) == OURS for k, v in data.items())
+            if not same:
+                self.edit_secret(data, OURS)
 
         await self._change("write-secret", act)
 
     def edit_secret(self, data: Mapping[str, Sealed], writer: str) -> None:
         """Anybody's write."""
         self.secret_data.update(data)
-        self.secret_writer = writer
+        self.secret_writers.update(dict.fromkeys(data, writer))
         self.touch_secret()
         self.secret_changed = self.fleet.now()
 
@@ -227,10 +241,11 @@ class MemoryCluster:
 
     def delete_secret(self) -> None:
         self.secret_data.clear()
+        self.secret_writers.clear()
         self.touch_secret()
 
     def _shared(self) -> SharedSecret:
-        return SharedSecret(self.secret_data.get("url"), self.secret_writer, self.secret_changed)
+        return SharedSecret(self.secret_data.get("url"), self.secret_writers.get("url", ""), self.secret_changed)
 
     async def escrow(self, plan_uid: str) -> Escrow | None:
         del plan_uid
@@ -239,6 +254,7 @@ class MemoryCluster:
 
     async def save_escrow(self, plan: PlanRecord, escrow: Escrow) -> None:
         del plan
+        refuse_hollow(escrow.values)
 
         def act() -> None:
             if escrow.resource_version != (self.the_escrow.resource_version if self.the_escrow else ""):
@@ -272,9 +288,11 @@ class MemoryCluster:
         plan: ObjectKey | None = None,
         lost: Sequence[str] = (),
     ) -> Sequence[WorkloadRecord]:
-        del namespace, listed, discover, plan
+        del namespace
         await self._ask("consumers")
-        return [workload_record(w, secret, lost) for w in self.workloads.values()]
+        asked = [w for ref, w in sorted(self.workloads.items()) if discover or ref in listed]
+        found = [workload_record(w, secret, lost) for w in asked]
+        return found if plan is not None else [replace(one, generation_mark=None) for one in found]
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         del workloads
