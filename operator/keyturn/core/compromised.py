@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from keyturn.core.convergence import pods_prove, rolled
 from keyturn.core.effects import (
     ContainCredential,
     DisableCredential,
@@ -32,9 +33,7 @@ from keyturn.core.gates import (
     may_begin,
     new_works,
     old_idle,
-    pods_prove,
     quiet_for_watch,
-    rolled,
     secret_holds,
 )
 from keyturn.core.model import Existence, Mode, Observation, Phase, Problem, Rotation, Sameness, Side, Trial, Verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from keyturn.core.convergence import roll_generation, rolling, stale
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -16,9 +17,6 @@ from keyturn.core.effects import (
     WriteSecret,
 )
 from keyturn.core.gates import (
-    roll_generation,
-    rolling,
-    stale,
     wanted,
 )
 from keyturn.core.model import (

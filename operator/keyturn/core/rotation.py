@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from keyturn.core import compromised
+from keyturn.core.convergence import pods_prove, rolled
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -40,9 +41,7 @@ from keyturn.core.gates import (
     old_idle,
     old_refused,
     old_works,
-    pods_prove,
     quiet_for_watch,
-    rolled,
     secret_holds,
 )
 from keyturn.core.memory import back_again, heed_people, remember, run_clock, shows_old
@@ -248,7 +247,7 @@ def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation
     if seen.secret.holds is Verdict.OTHER or rotation.repaired_from == writer:
         problem = Problem(
             "SecretContested",
-            f"{writer} keeps writing the Secret; both credentials stay valid. Stop it from doing so, then abort",
+            f"{writer} keeps writing the Secret; both credentials stay valid. Stop it, then retry",
         )
         return _pause(problem, rotation, now, lost)
     repaired = replace(rotation, repaired_from=writer)

@@ -20,7 +20,7 @@ from keyturn.api.rotation_kinds import (
     SessionLine,
     Unchecked,
 )
-from keyturn.core import gates
+from keyturn.core import convergence, gates
 from keyturn.core.model import (
     Clock,
     Consent,
@@ -203,8 +203,8 @@ def _proofs(rotation: Rotation, seen: Observation) -> list[tuple[ConditionType, 
     now = rotation.entered or datetime.min.replace(tzinfo=UTC)
     side = target(rotation.phase)
     asked = (
-        (ConditionType.CONSUMERS_CONVERGED, gates.rolled(side)),
-        (ConditionType.PODS_PROVEN, gates.pods_prove(side)),
+        (ConditionType.CONSUMERS_CONVERGED, convergence.rolled(side)),
+        (ConditionType.PODS_PROVEN, convergence.pods_prove(side)),
         (ConditionType.OLD_CREDENTIAL_IDLE, gates.old_idle),
     )
     begun = rotation.staged_at is not None

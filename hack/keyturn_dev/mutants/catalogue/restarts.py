@@ -2,7 +2,7 @@
 
 from keyturn_dev.mutants.mutant import Edit, Mutant, mutant
 
-GATES = "core/gates.py"
+CONVERGENCE = "core/convergence.py"
 PLANNING = "core/planning.py"
 MODEL = "core/model.py"
 PLANS = "reconciler/plans.py"
@@ -19,14 +19,14 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "restart-all-instead-of-stale",
         "Consumers whose pods all prove the new credential are restarted too.",
-        GATES,
+        CONVERGENCE,
         "        and _unproven(seen, consumer, side)\n",
         "",
     ),
     mutant(
         "reloading-consumers-restarted",
         "A consumer that re-reads the credential by itself is restarted like any other.",
-        GATES,
+        CONVERGENCE,
         "        and not consumer.reload\n",
         "",
     ),
@@ -47,14 +47,14 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "rollout-not-watched-to-its-end",
         "A rollout counts as finished as soon as enough pods are ready, old ones included.",
-        GATES,
+        CONVERGENCE,
         "    return tuple(c for c in seen.consumers if c.rolled_to == mine and not (c.settled and c.healthy))\n",
         "    return tuple(c for c in seen.consumers if c.rolled_to == mine and not c.healthy)\n",
     ),
     mutant(
         "stuck-rollout-waited-for",
         "A rollout that never finishes is waited for without a deadline.",
-        GATES,
+        CONVERGENCE,
         "            late = started is not None and now - started > rotation.policy.progress_deadline\n",
         "            late = False\n",
     ),
@@ -82,7 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "restart-without-looking",
         "A consumer is restarted at every look while it rolls, under a mark of its own each time.",
-        GATES,
+        CONVERGENCE,
         "        if consumer.rolled_to != roll_generation(rotation, side)\n",
         "        if consumer.ref\n",
         Edit(

@@ -2,6 +2,7 @@
 
 from keyturn_dev.mutants.mutant import Mutant, mutant
 
+CONVERGENCE = "core/convergence.py"
 GATES = "core/gates.py"
 ROTATION = "core/rotation.py"
 EVIDENCE = "core/evidence.py"
@@ -61,7 +62,7 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "silence-as-failure",
         "A probe that stays silent past the deadline makes the rotation roll back instead of wait.",
-        GATES,
+        CONVERGENCE,
         "    if pod.proves in (Verdict.UNKNOWN, Verdict.NONE) or pod.terminating or rotation.entered is None:\n",
         "    if rotation.entered is None:\n",
     ),
