@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keyturn_dev.mutants.__main__ import main, verdict
+from keyturn_dev.mutants.__main__ import main, unfit, verdict
 from keyturn_dev.mutants.catalogue import MUTANTS
 from keyturn_dev.mutants.mutant import Edit, Mutant, Rotten
 from keyturn_dev.mutants.trial import NO_BUG, Fate, Outcome, judged
@@ -30,6 +30,11 @@ def test_several_edits_of_one_file_build_upon_each_other() -> None:
 def test_a_mutant_of_a_file_that_is_gone_is_named_and_fails() -> None:
     with pytest.raises(KeyError):
         Mutant("m", "Wrong.", (Edit("gone.py", "one", "two"),)).applied({})
+
+
+def test_every_mutant_fits_the_code_as_it_is() -> None:
+    """Whoever changes a line that a seeded bug is made of changes the bug with it: hack/keyturn_dev/mutants."""
+    assert unfit(MUTANTS) == []
 
 
 def test_every_bug_has_a_name_of_its_own_and_one_sentence_that_says_what_it_does() -> None:
