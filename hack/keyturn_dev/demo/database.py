@@ -114,9 +114,13 @@ def refusals(log: Sequence[Line], roles: frozenset[str], *, leave_out: frozenset
 
 
 def last_end(log: Sequence[Line], role: str, *, leave_out: frozenset[str] = frozenset()) -> datetime | None:
-    """When the last session of this role ended; None while one is open, or when there was none."""
+    """When the last session of this role ended; None while one is open, or when there was none.
+
+    A role without LOGIN is refused after its password was found right: authorized, then FATAL, and no disconnection.
+    """
     begun = {line.session for line in logins(log, role, leave_out=leave_out)}
-    ended = {line.session: line.at for line in log if line.message.startswith("disconnection:")}
+    over = [line for line in log if line.message.startswith("disconnection:") or line.severity == "FATAL"]
+    ended = {line.session: line.at for line in over}
     if not begun or begun - ended.keys():
         return None
     return max(ended[session] for session in begun)

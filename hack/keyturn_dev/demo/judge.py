@@ -16,7 +16,7 @@ from keyturn_dev.demo.scene import SLOTS, Scene
 from keyturn_dev.demo.screen import Check
 from keyturn_dev.demo.stage import CONSUMERS, SHOP
 
-PROVING = frozenset({"Verify", "Soak", "Approve", "Disable"})
+PROVING = frozenset({"Verify", "Soak", "Approve", "Disable", "Watch"})
 
 
 def nobody_was_refused(scene: Scene, *, unanswered: int = 0) -> list[Check]:

@@ -49,6 +49,11 @@ def test_while_one_session_is_open_there_is_no_last_end() -> None:
     assert last_end([login(1, "s1"), login(2, "s2"), end(3, "s1")], "orders_a") is None
 
 
+def test_a_login_that_is_refused_after_its_password_was_right_is_over_at_once() -> None:
+    refused = line(3, 'role "orders_a" is not permitted to log in', session="s2", severity="FATAL", state="28000")
+    assert last_end([login(1, "s1"), end(2, "s1"), login(3, "s2"), refused], "orders_a") == NOON + timedelta(seconds=3)
+
+
 def test_sessions_of_keyturn_itself_are_no_sessions_of_pods() -> None:
     log = [login(1, "s1"), end(2, "s1"), login(3, "s2", address="10.0.0.99")]
     assert last_end(log, "orders_a", leave_out=frozenset({"10.0.0.99"})) == NOON + timedelta(seconds=2)
