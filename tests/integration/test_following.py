@@ -128,7 +128,7 @@ async def test_an_api_cut_is_survived_and_what_happened_meanwhile_is_looked_at(s
     listener.wire.mend()
 
     await listener.until(listener.hears, seconds=15)
-    assert listener.woken, "nobody was told of what happened during the cut"
+    await listener.until(lambda: bool(listener.woken), seconds=2)  # a burst is passed on within 150 ms
 
 
 @pytest.mark.fm(46)
@@ -145,7 +145,7 @@ async def test_a_frozen_watch_is_given_up_and_opened_anew(listener: Listener):
     listener.wire.mend()
 
     await listener.until(listener.hears, seconds=15)
-    assert listener.woken
+    await listener.until(lambda: bool(listener.woken), seconds=2)
 
 
 async def test_nothing_is_watched_before_a_plan_is_followed_nor_after(listener: Listener):
