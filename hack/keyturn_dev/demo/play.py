@@ -55,12 +55,13 @@ class Seen:
         return [entry["phase"] for entry in self.rotation(name).get("status", {}).get("history", [])]
 
     def evidence(self, name: str, phases: frozenset[str]) -> dict[str, dict[str, Any]]:
-        """The last line of each pod that proved something in those phases, by the pod's name."""
+        """The last line in which each pod proved what was asked in those phases, else its last one, by its name."""
         lines = dict[str, dict[str, Any]]()
         for document in self.versions(name):
             status = document.get("status", {})
             if status.get("phase") in phases:
-                lines |= {line["pod"]: line for line in status.get("podProofs", [])}
+                told = status.get("podProofs", [])
+                lines |= {line["pod"]: line for line in told if line["proves"] == "New" or line["pod"] not in lines}
         return lines
 
     def pods(self) -> dict[str, PodSeen]:
