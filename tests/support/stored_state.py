@@ -22,6 +22,7 @@ from keyturn.api.base import API_VERSION
 from keyturn.api.kinds import CredentialProviderSpec
 from keyturn.api.labels import probe_secret_name
 from keyturn.core.model import ObjectKey
+from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
 from keyturn.kube.escrow import EscrowStore
 from keyturn.kube.keys import MASTER_SECRET
@@ -119,6 +120,17 @@ def stood(scenario: str, ticks: int) -> Recorded:
         SCENARIOS[scenario](world)
         world.run(1)
     return world
+
+
+def brought_to_its_end(world: Recorded, moment: str) -> None:
+    """Whoever stood in the way stops, a person takes back what waits for people, and nothing runs any more."""
+    world.gitops_holds, world.probes_silent = None, False
+    if moment.startswith(("Paused", "Approve")):
+        world.abort(NAME)
+    for _ in range(400):
+        world.run(1)
+        if world.phase in FINISHED and not world.plan_status.active_rotation:
+            break
 
 
 def _phases(scenario: str) -> list[str]:

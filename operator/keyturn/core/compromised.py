@@ -19,7 +19,6 @@ from keyturn.core.effects import (
     EndSessions,
     EnsureCredential,
     EscrowCredential,
-    RestartConsumer,
 )
 from keyturn.core.gates import (
     YES,
@@ -109,7 +108,6 @@ CONTAINMENT = (
     Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),
 )  # fmt: skip
 TABLES = {Mode.AVAILABILITY: AVAILABILITY, Mode.CONTAINMENT: CONTAINMENT}
-_CHANGES = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # a freeze holds them, a window does not
 
 
 def once(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -150,9 +148,7 @@ def tries(phase: Phase, mode: Mode) -> frozenset[Side]:
 
 
 def _onward(phase: Phase, rotation: Rotation, seen: Observation, now: datetime) -> Decision:
-    anytime = replace(seen, window_open=True)
-    barred = may_begin(rotation, anytime, now) if phase in _CHANGES else YES
-    if not isinstance(barred, Pass):
+    if (barred := may_begin(phase, rotation, seen)) is not YES:
         return Decision(rotation, (), barred)
     decision = enter(phase, rotation, now)
     off = rotation.policy.mode is Mode.CONTAINMENT and rotation.phase is Phase.CREATE
@@ -168,12 +164,10 @@ def _mend(step: Step, lost: Answer, rotation: Rotation, seen: Observation, now: 
     """Forward only: done again, or waited for. A Secret that another writer puts back is repaired once."""
     if isinstance(lost, Fail):
         return _paused(Problem(lost.reason, lost.message), rotation)
-    effects = step.effects(rotation, seen, now)
-    restarts = any(isinstance(effect, RestartConsumer) for effect in effects)
     if step.phase is Phase.STAGE and seen.secret.holds is not Verdict.NONE:
         writer = seen.secret.writer or "an unnamed writer"
         if seen.secret.holds is Verdict.OTHER or rotation.repaired_from == writer:
             words = f"{writer} keeps writing the Secret; stop it from doing so, then try again"
             return _paused(Problem("SecretContested", words), rotation)
         rotation = replace(rotation, repaired_from=writer)
-    return Decision(rotation, () if restarts else effects, lost)
+    return Decision(rotation, step.effects(rotation, seen, now), lost)

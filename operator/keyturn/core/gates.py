@@ -15,6 +15,7 @@ from keyturn.core.model import (
     Idle,
     Mode,
     Observation,
+    Phase,
     Reach,
     Rotation,
     Sameness,
@@ -62,6 +63,7 @@ Answer = Pass | Wait | Fail
 Gate = Callable[[Rotation, Observation, datetime], Answer]
 YES = Pass()
 NOT_ASKED = Wait("PodsUnproven", "the pods are about to be asked")
+BEGINNINGS = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # each begins a change
 UNSETTLED = 0  # in roll_started, instead of a generation: since when somebody else's change has been unfinished
 
 
@@ -108,11 +110,15 @@ def _before_anything(seen: Observation) -> list[tuple[str, str]]:
     return found
 
 
-def may_begin(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
-    """Nobody froze anything, and the plan's window is open."""
+def may_begin(phase: Phase, rotation: Rotation, seen: Observation) -> Answer:
+    """If it begins a change: nobody froze anything, and the plan's window is open, which binds only the graceful."""
+    if phase not in BEGINNINGS:
+        return YES
     if seen.frozen:
         return Wait("Frozen", seen.frozen)
-    return YES if seen.window_open else Wait("OutsideWindow", "waiting for the plan's maintenance window")
+    if seen.window_open or rotation.policy.mode is not Mode.GRACEFUL:
+        return YES
+    return Wait("OutsideWindow", "waiting for the plan's maintenance window")
 
 
 # ------------------------------------------------------------------------------------ credentials at the backend

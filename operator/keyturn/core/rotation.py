@@ -92,7 +92,6 @@ FINISHED = frozenset({Phase.COMPLETE, Phase.ROLLED_BACK, Phase.REFUSED})
 CHANGED = frozenset(s.phase for s in FORWARD[1:-1])  # something was changed, and there is a way back
 OLD_IS_OFF = frozenset({Phase.DISABLE, Phase.WATCH})
 STAGED = frozenset(s.phase for s in FORWARD[3:-1])
-BEGINNINGS = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # asked: window open, nothing frozen
 
 
 def decide(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
@@ -202,7 +201,7 @@ def _step(rotation: Rotation, seen: Observation, now: datetime) -> Decision:
     match here.gate(rotation, seen, now):
         case Pass():
             further = AFTER[here.phase]
-            barred = may_begin(rotation, seen, now) if further in BEGINNINGS else YES
+            barred = may_begin(further, rotation, seen)
             return enter(further, rotation, now) if barred is YES else Decision(rotation, (), barred)
         case Fail() as fail if rotation.phase in CHANGED:
             return _failed(fail, rotation, now)

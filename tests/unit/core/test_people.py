@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from keyturn.core.effects import EnableCredential
-from keyturn.core.gates import Wait
+from keyturn.core.gates import BEGINNINGS, Wait
 from keyturn.core.model import Existence, Observation, Phase, Problem, Rotation, SecretView, Side, Trial, Verdict
-from keyturn.core.rotation import BACKWARD, BEGINNINGS, FORWARD, decide
+from keyturn.core.rotation import BACKWARD, FORWARD, decide
 from unit.core.test_rotation import NOW, off, rotation, seen
 
 BEFORE = {after.phase: before.phase for before, after in pairwise(FORWARD)}

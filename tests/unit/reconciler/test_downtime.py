@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from keyturn.core.rotation import FINISHED
-from support.stored_state import NAME, SCENARIOS, Recorded, moments, stood
+from support.stored_state import SCENARIOS, Recorded, brought_to_its_end, moments, stood
 from support.world import OLD_URL
 
 FIRST = {name: scenario for scenario in reversed(SCENARIOS) for name in moments(scenario)}  # each moment once
@@ -16,9 +16,7 @@ MOMENTS = [(scenario, name) for name, scenario in FIRST.items()]
 
 def a_day_later(world: Recorded) -> None:
     """Nobody observes anything meanwhile."""
-    clock = world.clock
-    field = "true" if hasattr(clock, "true") else "time"
-    setattr(clock, field, getattr(clock, field) + timedelta(days=1))
+    world.clock.true += timedelta(days=1)
     world.restart_operator()
 
 
@@ -26,13 +24,7 @@ def a_day_later(world: Recorded) -> None:
 def test_it_goes_on_where_it_was_and_ends_with_one_credential_that_works(scenario: str, name: str) -> None:
     world = stood(scenario, moments(scenario)[name])
     a_day_later(world)
-    world.gitops_holds, world.probes_silent = None, False
-    if name.startswith(("Paused", "Approve")):
-        world.abort(NAME)
-    for _ in range(400):
-        world.run(1)
-        if world.phase in FINISHED and not world.plan_status.active_rotation:
-            break
+    brought_to_its_end(world, name)
     assert world.phase in FINISHED
     back = world.phase == "RolledBack"
     current, other = ("orders_a", "orders_b") if back else ("orders_b", "orders_a")

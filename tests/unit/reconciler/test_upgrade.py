@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from keyturn.core.model import Phase
-from keyturn.core.rotation import FINISHED
 from keyturn_probe.plans import Accepted
-from support.stored_state import FIXTURES, NAME, SCENARIOS, moments, put, read, stood, stored, write
+from support.stored_state import FIXTURES, SCENARIOS, brought_to_its_end, moments, put, read, stood, stored, write
 from support.world import OLD_URL
 
 VERSIONS = sorted(folder.name for folder in FIXTURES.iterdir())
@@ -40,13 +39,7 @@ def test_it_is_read_completely_and_goes_on_to_its_end(path: Path) -> None:
     world = stood(scenario, moments(scenario)[name])
     put(world, what)
 
-    world.gitops_holds, world.probes_silent = None, False
-    if name.startswith(("Paused", "Approve")):
-        world.abort(NAME)
-    for _ in range(400):
-        world.run(1)
-        if world.phase in FINISHED and not world.plan_status.active_rotation:
-            break
+    brought_to_its_end(world, name)
 
     goes_back = scenario in ("backward", "paused", "asked")
     assert world.phase == ("RolledBack" if goes_back else "Complete"), world.phases

@@ -100,8 +100,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "window-ignored",
         "Something is begun outside the plan's maintenance windows.",
         "core/gates.py",
-        "    return YES if seen.window_open else ",
-        "    return YES if seen.window_open or YES else ",
+        "    if seen.window_open or rotation.policy.mode is not Mode.GRACEFUL:\n",
+        "    if seen.window_open or rotation.policy.mode is not None:\n",
     ),
     mutant(
         "retry-followed-for-ever",
