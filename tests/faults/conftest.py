@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replay", metavar="NAME", help="faults: this run only, as its name says")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def campaign(request: pytest.FixtureRequest) -> AsyncIterator[Campaign]:
     cluster = ensure_cluster()
     kubectl = Kubectl(cluster, "default")

@@ -25,6 +25,7 @@ from keyturn_probe.doors import challenges
 from keyturn_probe.gate import Gate
 from keyturn_probe.plans import plans_of
 from keyturn_probe.proc import Proc
+from support.listening import stop_listening
 from support.pod_inside import BOOT, TICKS, Tree
 
 _LOGIN_EVERY = 0.4  # seconds
@@ -127,7 +128,7 @@ class HollowPod:
         if self._held is not None:
             await self._held.close()
         for server in self._servers:
-            server.close()
+            await stop_listening(server)
         for pipe in list(self._pipes):
             pipe.cancel()
         await asyncio.gather(*self._pipes, return_exceptions=True)

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from support.api_proxy import Fault
+from support.listening import stop_listening
 
 _SSL_REQUEST = 80877103
 _ENDS_A_REQUEST = frozenset({b"", b"p", b"Q", b"S"})  # startup, password, simple query, sync
@@ -47,7 +48,7 @@ class PostgresProxy:
     async def stop(self) -> None:
         """End every connection."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from support.kubectl import Kubectl
+from support.listening import stop_listening
 
 
 class Wire:
@@ -106,7 +107,7 @@ class TripWire(Wire):
         try:
             yield
         finally:
-            listener.close()
+            await stop_listening(listener)
             self.let_go()
             self.cut()
             await listener.wait_closed()
@@ -132,7 +133,7 @@ async def wire_to_api(kubectl: Kubectl, folder: Path) -> AsyncIterator[tuple[Wir
     try:
         yield wire, path
     finally:
-        listener.close()
+        await stop_listening(listener)
         wire.mend()
         wire.cut()
         await listener.wait_closed()
