@@ -25,6 +25,7 @@ pytestmark = pytest.mark.contract
 OLD, NEW = "postgresql://orders_a:old-value-0123456789@db/shop", "postgresql://orders_b:new-value-0123456789@db/shop"
 VALUES = {"orders_a": Sealed("old-value-0123456789")}
 BEFORE = {"url": Sealed(OLD)}
+TAG = "rotation-uid/1"
 HOLLOW = ["", "   ", "******", "xxxxxxxx"]
 
 
@@ -182,7 +183,7 @@ class DescribeSecrets:
         before = await the_secret(any_cluster)
         assert before.writers["url"] == "kubectl"
 
-        await any_cluster.cluster.write_secret(before, {"url": Sealed(NEW)})
+        await any_cluster.cluster.write_secret(before, {"url": Sealed(NEW)}, TAG)
 
         after = await the_secret(any_cluster)
         assert dict(after.data) == {"url": Sealed(NEW)} | {key: Sealed(value) for key, value in KEEP.items()}
@@ -195,7 +196,7 @@ class DescribeSecrets:
         await any_cluster.annotate_secret()
 
         with pytest.raises(Conflict):
-            await any_cluster.cluster.write_secret(stale, {"url": Sealed(NEW)})
+            await any_cluster.cluster.write_secret(stale, {"url": Sealed(NEW)}, TAG)
 
         assert (await the_secret(any_cluster)).data["url"] == Sealed(OLD)
 
@@ -205,7 +206,7 @@ class DescribeSecrets:
         await any_cluster.delete_secret()
 
         with pytest.raises(Conflict):
-            await any_cluster.cluster.write_secret(gone, {"url": Sealed(NEW)})
+            await any_cluster.cluster.write_secret(gone, {"url": Sealed(NEW)}, TAG)
 
         assert await any_cluster.cluster.secret(gone.key) is None
 
@@ -216,22 +217,44 @@ class DescribeSecrets:
         await any_cluster.write_secret({"url": OLD}, "kubectl")
 
         with pytest.raises(Conflict):
-            await any_cluster.cluster.write_secret(former, {"url": Sealed(NEW)})
+            await any_cluster.cluster.write_secret(former, {"url": Sealed(NEW)}, TAG)
 
         assert (await the_secret(any_cluster)).data["url"] == Sealed(OLD)
 
     async def test_writing_what_is_there_changes_nothing(self, any_cluster: ClusterRig):
         await any_cluster.write_secret({"url": OLD}, "kubectl")
-        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)})
+        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)}, TAG)
         once = await the_secret(any_cluster)
 
-        await any_cluster.cluster.write_secret(once, {"url": Sealed(NEW)})
+        await any_cluster.cluster.write_secret(once, {"url": Sealed(NEW)}, TAG)
 
         assert await the_secret(any_cluster) == once
 
+    @pytest.mark.fm(38, 44)
+    async def test_the_tag_alone_can_be_written_and_whoever_saw_the_version_before_comes_late(
+        self, any_cluster: ClusterRig
+    ):
+        await any_cluster.write_secret({"url": OLD}, "kubectl")
+        late = await the_secret(any_cluster)
+
+        await any_cluster.cluster.write_secret(late, {}, TAG)
+
+        found = await the_secret(any_cluster)
+        assert (found.data, found.writers, found.tag) == (late.data, late.writers, TAG)
+        with pytest.raises(Conflict):
+            await any_cluster.cluster.write_secret(late, {"url": Sealed(NEW)}, TAG)
+
+    async def test_a_tag_alone_takes_away_no_key_that_we_wrote_before(self, any_cluster: ClusterRig):
+        await any_cluster.write_secret({"url": OLD}, "kubectl")
+        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)}, TAG)
+
+        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {}, "rotation-uid/2")
+
+        assert (await the_secret(any_cluster)).data["url"] == Sealed(NEW)
+
     async def test_whoever_writes_a_key_after_us_is_named(self, any_cluster: ClusterRig):
         await any_cluster.write_secret({"url": OLD}, "kubectl")
-        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)})
+        await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)}, TAG)
 
         await any_cluster.write_secret({"url": OLD}, "argocd")
 
@@ -243,7 +266,7 @@ class DescribeSecrets:
         before = await the_secret(any_cluster)
 
         with pytest.raises(Denied, match="HollowValue"):
-            await any_cluster.cluster.write_secret(before, {"url": Sealed(value)})
+            await any_cluster.cluster.write_secret(before, {"url": Sealed(value)}, TAG)
 
         assert await the_secret(any_cluster) == before
 
@@ -251,7 +274,7 @@ class DescribeSecrets:
         await any_cluster.write_secret({"url": OLD}, "kubectl", immutable=True)
 
         with pytest.raises(Denied, match="SecretImmutable"):
-            await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)})
+            await any_cluster.cluster.write_secret(await the_secret(any_cluster), {"url": Sealed(NEW)}, TAG)
 
 
 class DescribeEscrow:
@@ -259,10 +282,10 @@ class DescribeEscrow:
         plan = await the_plan(any_cluster)
         assert await any_cluster.cluster.escrow(plan.uid) is None
 
-        await any_cluster.cluster.save_escrow(plan, Escrow(VALUES, BEFORE))
+        await any_cluster.cluster.save_escrow(plan, Escrow(VALUES, BEFORE, closed=4))
 
         found = await the_escrow(any_cluster)
-        assert (found.values, found.secret_before) == (VALUES, BEFORE)
+        assert (found.values, found.secret_before, found.closed) == (VALUES, BEFORE, 4)
 
     async def test_it_is_made_once_and_changed_by_whoever_saw_its_latest_version(self, any_cluster: ClusterRig):
         plan = await the_plan(any_cluster)

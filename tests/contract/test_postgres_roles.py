@@ -154,6 +154,39 @@ async def test_an_older_leader_is_refused_in_the_same_transaction(setting: Setti
     assert await provider.test(new) is Trial.WORKS
 
 
+async def test_enabling_what_works_changes_its_tag_and_nothing_else(setting: Setting):
+    query = "SELECT rolpassword, rolcanlogin, rolconnlimit FROM pg_authid WHERE rolname = 'orders_a'"
+    before = setting.server.sql(query)
+    provider = setting.open()
+    await provider.enable(op("Enable", 2), CURRENT)
+    assert setting.server.sql(query) == before
+    await provider.enable(op("Enable", 2), Credential(SLOT_A, provider.mint()))
+    assert setting.server.sql(query) != before
+
+
+@pytest.mark.fm(44)
+async def test_the_way_back_does_not_begin_while_a_create_is_in_the_middle(setting: Setting):
+    """Create has locked OLD: either its new role is there to be seen once OLD is tagged, or it is refused."""
+    provider = setting.open()
+    with setting.server.connect(database="shop") as stopped:
+        stopped.execute("BEGIN")
+        stopped.execute("ALTER ROLE orders_a")
+        with pytest.raises((Conflict, Unavailable)):
+            await provider.enable(op("Enable", 2), CURRENT)
+        stopped.execute("ROLLBACK")
+    await provider.enable(op("Enable", 2), CURRENT)
+
+
+async def test_functions_of_the_former_version_enable_what_works_too(setting: Setting):
+    if setting.form != "Functions":
+        return
+    former = "CREATE OR REPLACE FUNCTION keyturn.version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 2'"
+    setting.server.sql(former, database="shop")
+    provider = setting.open()
+    await provider.enable(op("Enable", 2), CURRENT)
+    assert await provider.test(CURRENT) is Trial.WORKS
+
+
 @pytest.mark.fm(6)
 async def test_a_role_of_another_plan_is_not_touched(setting: Setting):
     await made(setting.open())

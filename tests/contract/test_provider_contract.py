@@ -109,6 +109,29 @@ async def test_enabling_brings_the_old_value_back(rig: Rig):
     assert await state(rig.provider, rig.current.id) is Existence.ACTIVE
 
 
+@pytest.mark.fm(38, 42, 44)
+async def test_what_is_still_on_its_way_forward_is_refused_once_the_way_back_has_begun(rig: Rig):
+    """Given a leader stopped right before Create or Disable, when another one turns back, then it comes too late."""
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.enable(op("Enable", generation=2), rig.current)
+    for late in (
+        rig.again().ensure(op("Create"), new, rig.current.id),
+        rig.again().disable(op("Disable"), rig.current.id),
+    ):
+        with pytest.raises(Denied):
+            await late
+    assert await state(rig.provider, new.id) is not Existence.ACTIVE
+    assert await rig.provider.test(rig.current) is Trial.WORKS
+    assert next(p.tag for p in await rig.provider.inventory() if p.id == rig.current.id) == "rotation-1/2"
+
+
+async def test_the_generations_of_another_rotation_do_not_count(rig: Rig):
+    await rig.provider.enable(op("Enable", generation=9), rig.current)
+    new = Credential(await rig.provider.next_id(rig.current.id), rig.provider.mint())
+    await rig.provider.ensure(op("Create", rotation="rotation-2"), new, rig.current.id)
+    assert await rig.provider.test(new) is Trial.WORKS
+
+
 async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: Rig):
     new = await made(rig)
     async with rig.somebody(rig.current):

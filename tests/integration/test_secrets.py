@@ -19,6 +19,8 @@ pytestmark = pytest.mark.integration
 
 OLD, NEW = "postgresql://orders_a:old-value-0123456789@db/shop", "postgresql://orders_b:new-value-0123456789@db/shop"
 
+TAG = "rotation-uid/1"
+
 
 def manifest(extra: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
     return {
@@ -54,7 +56,7 @@ async def test_only_the_managed_key_is_written_and_keyturn_owns_only_that(
     kubectl("create", "-f", "-", "--field-manager=kubectl", stdin=manifest(labels={"team": "orders"}))
     before = await read(world, namespace)
 
-    await world.write_secret(before, {"DATABASE_URL": Sealed(NEW)})
+    await world.write_secret(before, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert held(kubectl) == {"DATABASE_URL": NEW, "OTHER": "left alone"}
     assert kubectl.get("secret", "orders-db")["metadata"]["labels"] == {"team": "orders"}
@@ -72,7 +74,7 @@ async def test_a_write_decided_on_an_older_version_is_refused_and_changes_nothin
     kubectl("annotate", "secret", "orders-db", "touched=yes")
 
     with pytest.raises(Conflict):
-        await world.write_secret(stale, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(stale, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert held(kubectl)["DATABASE_URL"] == OLD
 
@@ -84,7 +86,7 @@ async def test_a_secret_deleted_in_between_is_not_resurrected(world: KubeCluster
     kubectl("delete", "secret", "orders-db")
 
     with pytest.raises(Conflict):
-        await world.write_secret(gone, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(gone, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert await world.secret(ObjectKey(namespace, "orders-db")) is None
 
@@ -97,7 +99,7 @@ async def test_a_secret_made_anew_under_the_name_is_not_written(world: KubeClust
     kubectl.apply(manifest())
 
     with pytest.raises(Conflict):
-        await world.write_secret(former, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(former, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert held(kubectl)["DATABASE_URL"] == OLD
 
@@ -106,9 +108,9 @@ async def test_a_key_that_is_no_longer_managed_stays_in_the_secret(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
     kubectl("create", "secret", "generic", "orders-db", "--from-literal=KEEP=me")
-    await world.write_secret(await read(world, namespace), {"URL": Sealed(OLD), "DSN": Sealed(OLD)})
+    await world.write_secret(await read(world, namespace), {"URL": Sealed(OLD), "DSN": Sealed(OLD)}, TAG)
 
-    await world.write_secret(await read(world, namespace), {"URL": Sealed(NEW)})
+    await world.write_secret(await read(world, namespace), {"URL": Sealed(NEW)}, TAG)
 
     assert held(kubectl) == {"KEEP": "me", "URL": NEW, "DSN": OLD}
 
@@ -117,10 +119,10 @@ async def test_writing_what_is_there_already_does_not_change_the_object(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
     kubectl.apply(manifest())
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)}, TAG)
     once = await read(world, namespace)
 
-    await world.write_secret(once, {"DATABASE_URL": Sealed(NEW)})
+    await world.write_secret(once, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert (await read(world, namespace)).resource_version == once.resource_version
 
@@ -128,7 +130,7 @@ async def test_writing_what_is_there_already_does_not_change_the_object(
 @pytest.mark.fm(13)
 async def test_another_writer_is_named(world: KubeCluster, namespace: str, kubectl: Kubectl):
     kubectl.apply(manifest())
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     kubectl("patch", "secret", "orders-db", "--field-manager=some-pipeline", "-p", as_data(OLD))
 
@@ -141,7 +143,7 @@ async def test_a_writer_by_string_data_is_named_although_keyturn_still_seems_to_
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
     kubectl.apply(manifest(), manager="by-string-data")
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW)}, TAG)
     kubectl.apply(manifest(), manager="by-string-data")
 
     found = await read(world, namespace)
@@ -153,9 +155,9 @@ async def test_a_key_beside_a_writer_by_string_data_is_not_deleted_when_it_is_no
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
     kubectl.apply(manifest(), manager="by-string-data")
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW), "OTHER": Sealed(NEW)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(NEW), "OTHER": Sealed(NEW)}, TAG)
 
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(OLD)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(OLD)}, TAG)
 
     assert held(kubectl) == {"DATABASE_URL": OLD, "OTHER": NEW}
 
@@ -167,7 +169,7 @@ async def test_an_immutable_secret_is_seen_and_not_written(world: KubeCluster, n
 
     assert found.immutable
     with pytest.raises(Denied, match="SecretImmutable"):
-        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
 
 @pytest.mark.parametrize("value", ["", "   ", "\n", "********", "xxxxx", "----"])
@@ -177,7 +179,7 @@ async def test_an_empty_blank_or_redacted_looking_value_is_refused_before_it_is_
     kubectl.apply(manifest())
 
     with pytest.raises(Denied, match="HollowValue"):
-        await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(value)})
+        await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(value)}, TAG)
 
     assert held(kubectl)["DATABASE_URL"] == OLD
 
@@ -186,7 +188,7 @@ async def test_binary_values_survive_byte_for_byte(world: KubeCluster, namespace
     kubectl.apply(manifest())
     raw = bytes(range(256))
 
-    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(raw)})
+    await world.write_secret(await read(world, namespace), {"DATABASE_URL": Sealed(raw)}, TAG)
 
     assert (await read(world, namespace)).data["DATABASE_URL"].reveal() == raw
 
@@ -250,6 +252,19 @@ async def test_the_probes_secret_is_made_brought_up_to_date_and_left_alone_when_
     assert (await read(world, namespace)).resource_version == right.resource_version
 
 
+@pytest.mark.fm(38)
+async def test_the_probes_secret_is_not_written_over_what_came_in_between(
+    world: KubeCluster, namespace: str, kubectl: Kubectl, client: KubeClient
+):
+    await world.apply_secret(namespace, "orders-db", {"key": b"k1", "accept": b"a1"})
+
+    client.fenced_by(lambda: kubectl("annotate", "--overwrite", "secret", "orders-db", "touched=yes") and None)
+    with pytest.raises(Conflict):
+        await world.apply_secret(namespace, "orders-db", {"key": b"k1", "accept": b"a2"})
+
+    assert held(kubectl) == {"key": "k1", "accept": "a1"}
+
+
 async def test_a_secret_of_somebody_else_is_not_taken_for_the_probes(
     world: KubeCluster, namespace: str, kubectl: Kubectl
 ):
@@ -273,7 +288,7 @@ async def test_a_process_that_does_not_lead_any_more_writes_nothing(
 
     client.fenced_by(closed)
     with pytest.raises(Unavailable, match="NotLeading"):
-        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     assert held(kubectl)["DATABASE_URL"] == OLD
 
@@ -285,7 +300,7 @@ async def test_no_error_and_no_record_says_a_value(world: KubeCluster, namespace
     kubectl("annotate", "secret", "orders-db", "touched=yes")
 
     with pytest.raises(Conflict) as refused:
-        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)})
+        await world.write_secret(found, {"DATABASE_URL": Sealed(NEW)}, TAG)
 
     said = f"{refused.value} {refused.value!r} {found!r} {refused.value.__cause__!r}"
     for value in (OLD, NEW):

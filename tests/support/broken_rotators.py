@@ -18,6 +18,7 @@ from support.world import PLAN, START, World
 Rotator = Callable[[World], AsyncIterator[None]]
 SECRET = ObjectKey("shop", "orders-db")
 OLD, NEW = "orders_a", "orders_b"
+TAG = "by-hand/1"
 A_ROLLOUT = 90  # seconds: more than a rollout takes, and until the kubelet has renewed every file
 
 
@@ -35,7 +36,7 @@ async def made(world: World) -> Sealed:
 async def written(cluster: MemoryCluster, url: Sealed) -> None:
     record = await cluster.secret(SECRET)
     assert record is not None
-    await cluster.write_secret(record, {"url": url})
+    await cluster.write_secret(record, {"url": url}, TAG)
 
 
 async def old_retired(world: World) -> None:

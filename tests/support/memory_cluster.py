@@ -51,6 +51,7 @@ class MemoryCluster:
         self.secret_data: dict[str, Sealed] = {}
         self.secret_writers: dict[str, str] = {}
         self.secret_version = 1
+        self.secret_tag = ""
         self.secret_changed = now
         self.fleet = Fleet(backend, self._shared, backend.now)
         self.said: list[Announcement] = []
@@ -211,10 +212,10 @@ class MemoryCluster:
         if not self.secret_data:
             return None
         writers, version = dict(self.secret_writers), str(self.secret_version)
-        record = SecretRecord(key, "secret-uid", version, dict(self.secret_data), writers)
+        record = SecretRecord(key, "secret-uid", version, dict(self.secret_data), writers, tag=self.secret_tag)
         return replace(record, **self.secret_shown)  # type: ignore[arg-type]  # fields by name
 
-    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
+    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed], tag: str) -> None:
         if record.immutable:
             raise Denied("SecretImmutable", "the Secret is immutable")
         refuse_hollow(data)
@@ -225,6 +226,9 @@ class MemoryCluster:
             same = all(self.secret_data.get(k) == v and self.secret_writers.get(k) == OURS for k, v in data.items())
             if not same:
                 self.edit_secret(data, OURS)
+            elif self.secret_tag != tag:
+                self.touch_secret()
+            self.secret_tag = tag
 
         await self._change("write-secret", act)
 
@@ -347,7 +351,11 @@ class MemoryCluster:
         if wanted == self.fleet.armed:
             return await self._ask("arm")
 
+        before = self.fleet.armed
+
         def act() -> None:
+            if self.fleet.armed is not before:
+                raise Conflict("Changed", "the probes' Secret was changed in between")
             self.fleet.armed = wanted
 
         return await self._change("arm", act)

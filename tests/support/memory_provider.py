@@ -144,9 +144,9 @@ class MemoryProvider:
     # ----------------------------------------------------------------------------------------------- changing
 
     async def ensure(self, op: Op, new: Credential, like: str) -> None:
-        del like
-
         def make() -> None:
+            if like in self._backend.roles:
+                self._fence(op, self._backend.roles[like])
             role = self._backend.roles.get(new.id)
             if role is not None:
                 self._fence(op, role)
@@ -239,8 +239,10 @@ class MemoryProvider:
         return any(s.principal == id_ for s in self._backend.sessions.values())
 
     def _fence(self, op: Op, role: Role) -> None:
-        if role.epoch > op.epoch:
-            raise Denied("NewerOperator", "an operator with a newer lease epoch has written to this role")
+        rotation, _, generation = role.tag.partition("/")
+        turned_back = rotation == op.rotation_uid and int(generation) > op.generation
+        if role.epoch > op.epoch or turned_back:
+            raise Denied("NewerOperator", "a newer operator, or the way back of this rotation, has changed this role")
 
     def _mark(self, op: Op, role: Role) -> None:
         role.plan, role.tag, role.epoch = self._plan, f"{op.rotation_uid}/{op.generation}", op.epoch

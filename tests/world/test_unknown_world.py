@@ -55,7 +55,7 @@ def test_a_new_credential_that_lacks_rights_goes_back_before_anybody_sees_it() -
     world = in_phase("Create")
     world.provider.lacking.add("orders_b")
     goes_back(world)
-    assert "write-secret" not in world.board.writes
+    assert world.cluster.secret_writers["url"] != "keyturn"
     assert "restart" not in world.board.writes
 
 
@@ -71,7 +71,7 @@ def test_a_backend_that_refuses_to_make_the_new_credential_ends_the_rotation_wit
 
     world.provider.ensure = refused  # type: ignore[method-assign]
     goes_back(world)
-    assert "write-secret" not in world.board.writes
+    assert world.cluster.secret_writers["url"] != "keyturn"
     assert 0 < len(tried) < 100
     assert len(world.provider.minted) == 1
 

@@ -77,7 +77,7 @@ def test_pods_restart_on_the_way_back_only_when_their_secret_is_back() -> None:
     first = len(world.board.writes)
     goes_back(world)
     back = [w for w in world.board.writes[first:] if w in ("enable", "write-secret", "restart", "disable", "delete")]
-    assert back == ["write-secret", "restart", "disable", "delete"]
+    assert back == ["enable", "write-secret", "restart", "disable", "delete"]
 
 
 @pytest.mark.fm(20, 41)

@@ -108,13 +108,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   FROM pg_roles WHERE rolname = wanted
 $$;
 
--- After the first change has locked the role's row: may this operation touch it?
+-- After the first change has locked the role's row: may this operation touch it? Not if a later leader has, or if the same
+-- rotation has turned back since (what it writes on the way back is of a higher generation).
 CREATE OR REPLACE FUNCTION keyturn.require_turn(wanted name, tag text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE before text := keyturn.tag_of(wanted);
 BEGIN
   IF substring(before FROM 'plan=(\S+)') <> substring(tag FROM 'plan=(\S+)') THEN PERFORM keyturn.refuse('KT003'); END IF;
   IF substring(before FROM 'epoch=([0-9]+)')::numeric > substring(tag FROM 'epoch=([0-9]+)')::numeric THEN
+    PERFORM keyturn.refuse('KT004');
+  END IF;
+  IF substring(before FROM 'rotation=(\S+)') = substring(tag FROM 'rotation=(\S+)')
+     AND substring(before FROM 'gen=([0-9]+)')::numeric > substring(tag FROM 'gen=([0-9]+)')::numeric THEN
     PERFORM keyturn.refuse('KT004');
   END IF;
 END $$;
@@ -223,7 +228,7 @@ END $$;
 -- ------------------------------------------------------------------------------------------------- what the rotator may call
 
 CREATE OR REPLACE FUNCTION keyturn.version() RETURNS integer
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT 2 $$;
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT 3 $$;
 
 CREATE OR REPLACE FUNCTION keyturn.listed() RETURNS TABLE (role name, owner name)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -241,6 +246,8 @@ BEGIN
   IF slot = owner_role OR keyturn.owner_of(like_role) <> owner_role THEN PERFORM keyturn.refuse('KT001'); END IF;
   PERFORM keyturn.require_harmless(owner_role);
   IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = slot) THEN PERFORM keyturn.refuse('KT012'); END IF;
+  EXECUTE format('ALTER ROLE %I', like_role);  -- changes nothing, and locks its row: nobody turns back while this goes on
+  PERFORM keyturn.require_turn(like_role, tag);
   EXECUTE format('ALTER ROLE %I PASSWORD %L', slot, verifier);
   PERFORM keyturn.require_ours(slot, tag);
   before := keyturn.tag_of(slot);
@@ -263,14 +270,15 @@ BEGIN
   PERFORM keyturn.put_tag(slot, tag);
 END $$;
 
+-- Without a verifier: the role keeps the one it has.
 CREATE OR REPLACE FUNCTION keyturn.enable(wanted name, verifier text, tag text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM keyturn.owner_of(wanted);
-  PERFORM keyturn.require_verifier(verifier);
+  IF verifier IS NOT NULL THEN PERFORM keyturn.require_verifier(verifier); END IF;
   PERFORM keyturn.require_tag(tag, 'active');
   IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = wanted) THEN PERFORM keyturn.refuse('KT012'); END IF;
-  EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', wanted, verifier);
+  EXECUTE format('ALTER ROLE %I LOGIN', wanted) || CASE WHEN verifier IS NULL THEN '' ELSE format(' PASSWORD %L', verifier) END;
   PERFORM keyturn.require_ours(wanted, tag);
   IF keyturn.tag_of(wanted) LIKE '%state=retired' THEN PERFORM keyturn.refuse('KT009'); END IF;
   PERFORM keyturn.put_tag(wanted, tag);

@@ -14,6 +14,8 @@ INJECT = f"{GROUP}/inject"  # label, "true": this pod wants the probe
 
 EDITED_BY = f"edited-by.{GROUP}/"  # annotations of plans and providers: any name after it, a user name as value
 
+WRITTEN_FOR = f"{GROUP}/written-for"  # annotation of the consumers' Secret: rotation uid/generation of our last write
+
 PROBE_CONTAINER = "keyturn-probe"
 CHALLENGE_PORT = 9901
 READINESS_PORT = 9902

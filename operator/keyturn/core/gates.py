@@ -153,6 +153,14 @@ def old_works(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     )
 
 
+def old_serves_again(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """OLD logs in, and the backend knows that we go back: it refuses a forward change that is still on its way."""
+    works = old_works(rotation, seen, now)
+    if works is YES and seen.old_tag not in (None, rotation.tag(Side.OLD)):
+        return Wait("EnablingOldCredential", "the backend is being told that the old credential serves again")
+    return works
+
+
 def old_idle(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     """Nobody is connected as OLD, and the backend can be believed when it says so."""
     if seen.old_usage is Idle.NOT_SEEN:
@@ -219,6 +227,14 @@ def secret_holds(side: Side) -> Gate:
                 return Wait("WritingSecret", f"the Secret does not hold the {side.lower()} credential yet")
 
     return ask
+
+
+def secret_restored(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """The Secret holds OLD, and was written on the way back: a write decided on before finds another version."""
+    holds = secret_holds(Side.OLD)(rotation, seen, now)
+    if holds is YES and seen.secret.tag != rotation.tag(Side.OLD):
+        return Wait("WritingSecret", "the Secret holds the old credential; it is written once more on the way back")
+    return holds
 
 
 # ------------------------------------------------------------------------------------------------ waiting on purpose

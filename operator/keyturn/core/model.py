@@ -213,6 +213,10 @@ class Rotation:
         """The fresh generation of a rollback: the former one would reuse its ReplicaSet."""
         return self.generation + 1
 
+    def tag(self, side: Side) -> str:
+        """What everything written towards this side carries. On the way back it is a later one: see ``gates``."""
+        return f"{self.uid}/{self.generation if side is Side.NEW else self.unroll_generation}"
+
 
 @dataclass(frozen=True, slots=True)
 class SecretView:
@@ -220,6 +224,7 @@ class SecretView:
 
     holds: Verdict = Verdict.UNKNOWN  # NEW, OLD, MIXED, OTHER, NONE (absent), UNKNOWN
     writer: str = ""  # field manager of the last write to the managed keys
+    tag: str = ""  # of our own last write
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +296,7 @@ class Observation:
     admin: Reach = Reach.DOWN
     trials: Mapping[Side, Trial] = field(default_factory=dict[Side, Trial])
     states: Mapping[Side, Existence] = field(default_factory=dict[Side, Existence])
+    old_tag: str | None = None  # of our last change to OLD; None: the backend keeps none
     old_usage: Idle = Idle.UNKNOWN
     old_sessions: tuple[SessionSeen, ...] = ()
     old_attempts: tuple[SessionSeen, ...] = ()  # correct but refused logins since Disable, where the backend tells

@@ -10,7 +10,6 @@ from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
     Effect,
-    EnableCredential,
     EndSessions,
     RefreshMounts,
     RestartConsumer,
@@ -47,23 +46,18 @@ def retire(side: Side) -> Effects:
     return plan
 
 
-def ending(*effects: Effect) -> Effects:
-    """These; before them OLD is enabled once more if Disable had begun, though OLD works.
+def put(side: Side) -> Effects:
+    """Write the Secret, unless it holds somebody else's value or is gone: that is for a person.
 
-    A former leader's Disable may still be on its way; a backend that holds our epoch refuses it from then on.
+    Going back it is written even if it holds OLD: a forward write may still be on its way, and is refused from then on.
     """
 
     def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
-        may_be_on_its_way = rotation.disabled_at is not None and not seen.frozen
-        return (EnableCredential(Side.OLD), *effects) if may_be_on_its_way else effects
+        late = side is Side.OLD and seen.secret.holds is Verdict.OLD and seen.secret.tag != rotation.tag(side)
+        ours = seen.secret.holds in (wanted(side.other), Verdict.MIXED)
+        return (WriteSecret(side),) if ours or late else ()
 
     return plan
-
-
-def put(side: Side) -> Effects:
-    """Write the Secret, unless it holds somebody else's value or is gone: that is for a person."""
-    ours = (wanted(side.other), Verdict.MIXED)
-    return lambda _rotation, seen, _now: (WriteSecret(side),) if seen.secret.holds in ours else ()
 
 
 def restart(side: Side) -> Effects:

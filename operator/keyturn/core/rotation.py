@@ -40,9 +40,11 @@ from keyturn.core.gates import (
     nothing_blocks,
     old_idle,
     old_refused,
+    old_serves_again,
     old_works,
     quiet_for_watch,
     secret_holds,
+    secret_restored,
 )
 from keyturn.core.memory import back_again, heed_people, remember, run_clock, shows_old
 from keyturn.core.model import (
@@ -57,7 +59,7 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
-from keyturn.core.planning import do, ending, put, refresh, restart, retire
+from keyturn.core.planning import do, put, refresh, restart, retire
 from keyturn.core.steps import Decision, Step, enter, to
 
 NEW, OLD = Side.NEW, Side.OLD
@@ -77,11 +79,11 @@ FORWARD = (
     Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),              # no way back
 )  # fmt: skip
 BACKWARD = (
-    Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_works,               old_works),
-    Step(Phase.RESTORE,   put(OLD),                                 secret_holds(OLD),       secret_holds(OLD)),
+    Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_serves_again,        old_works),
+    Step(Phase.RESTORE,   put(OLD),                                 secret_restored,         secret_holds(OLD)),
     Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),
     Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),
-    Step(Phase.DISCARD,   ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
+    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
 )  # fmt: skip
 
 AFTER = {a.phase: b.phase for table in (FORWARD, BACKWARD) for a, b in pairwise(table)} | {

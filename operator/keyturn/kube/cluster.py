@@ -113,9 +113,9 @@ class KubeCluster:
         """By name only."""
         return await self._secrets.read(key)
 
-    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
+    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed], tag: str) -> None:
         """Raises Conflict."""
-        await self._secrets.write(record, data)
+        await self._secrets.write(record, data, tag)
 
     async def escrow(self, plan_uid: str) -> Escrow | None:
         """From the operator's namespace."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 from keyturn.api.labels import escrow_name
 from keyturn.core.model import ObjectKey
 from keyturn.kube import paths
 from keyturn.kube.client import KubeClient
-from keyturn.kube.raw import Json, mapping, text
+from keyturn.kube.raw import Json, mapping, number, text
 from keyturn.kube.secrets import packed, refuse_hollow, unpacked
 from keyturn.ports import Escrow, Misconfigured, OutcomeUnknown, PlanRecord
 
@@ -50,7 +51,7 @@ class EscrowStore:
         else:
             await self._client.create(self._path(""), body)
         stored = await self.read(plan.uid)
-        if stored is None or stored.values != escrow.values or stored.secret_before != escrow.secret_before:
+        if stored is None or replace(stored, resource_version="") != replace(escrow, resource_version=""):
             raise OutcomeUnknown("EscrowDiffers", "The escrow does not hold what was written to it; looking again.")
 
     async def drop(self, plan_uid: str) -> None:
@@ -67,8 +68,10 @@ class EscrowStore:
         }
         if escrow.resource_version:
             metadata["resourceVersion"] = escrow.resource_version
-        document = json.dumps({"v": _FORMAT, "values": packed(escrow.values), "before": packed(escrow.secret_before)})
-        data = {_DOCUMENT: base64.b64encode(document.encode()).decode()}
+        document: Json = {"v": _FORMAT, "values": packed(escrow.values), "before": packed(escrow.secret_before)}
+        if escrow.closed:
+            document["closed"] = escrow.closed
+        data = {_DOCUMENT: base64.b64encode(json.dumps(document).encode()).decode()}
         return {"apiVersion": "v1", "kind": "Secret", "type": SECRET_TYPE, "metadata": metadata, "data": data}
 
     def _path(self, plan_uid: str) -> str:
@@ -86,4 +89,4 @@ def _opened(found: Json) -> Escrow:
             f"Escrow {text(found, 'metadata', 'name')} is damaged, or a newer Keyturn wrote it: nothing is done.",
         )
     values, before = unpacked(mapping(document, "values")), unpacked(mapping(document, "before"))
-    return Escrow(values, before, text(found, "metadata", "resourceVersion"))
+    return Escrow(values, before, text(found, "metadata", "resourceVersion"), number(document, "closed"))

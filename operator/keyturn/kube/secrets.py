@@ -11,7 +11,7 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
-from keyturn.api.labels import FIELD_MANAGER
+from keyturn.api.labels import FIELD_MANAGER, WRITTEN_FOR
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.kube import paths
@@ -34,8 +34,8 @@ class Secrets:
         found = await self._client.read(paths.core("secrets", key))
         return None if found is None else record_of(found)
 
-    async def write(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
-        """These keys hold these values, if the Secret is still the one that was read.
+    async def write(self, record: SecretRecord, data: Mapping[str, Sealed], tag: str) -> None:
+        """These keys hold these values, and our annotation this tag, if the Secret is still the one that was read.
 
         Raises:
             Denied: the Secret is immutable, or a value must never be written.
@@ -49,13 +49,15 @@ class Secrets:
         if found is None or text(found, "metadata", "resourceVersion") != record.resource_version:
             raise Conflict("Changed", f"Secret {record.key.name} was changed or deleted in between; looking again.")
         besides = {key: record.data[key] for key in applied_by_us(found) - data.keys() if key in record.data}
-        metadata = {"uid": record.uid, "resourceVersion": record.resource_version}
+        metadata: Json = {"uid": record.uid, "resourceVersion": record.resource_version}
+        metadata["annotations"] = {WRITTEN_FOR: tag}
         await self._client.patch(path, _apply_body(record.key, metadata, {**besides, **data}), Patch.APPLY)
 
     async def apply(self, key: ObjectKey, data: Mapping[str, Sealed]) -> None:
         """A small Secret of our own, made or brought up to date; one that is already right is not written.
 
         Raises:
+            Conflict: somebody wrote in between.
             Denied: the name belongs to a Secret that we did not make.
         """
         found = await self.read(key)
@@ -63,7 +65,8 @@ class Secrets:
             raise Denied("SecretNotOurs", f"Secret {key} exists and is not Keyturn's: delete or rename it.")
         if found is not None and dict(found.data) == dict(data):
             return
-        await self._client.patch(paths.core("secrets", key), _apply_body(key, {}, data), Patch.APPLY)
+        metadata = {} if found is None else {"uid": found.uid, "resourceVersion": found.resource_version}
+        await self._client.patch(paths.core("secrets", key), _apply_body(key, metadata, data), Patch.APPLY)
 
     async def drop(self, key: ObjectKey) -> None:
         """Delete a Secret of our own; one that is gone is success."""
@@ -84,6 +87,7 @@ def record_of(found: Json) -> SecretRecord:
         immutable=at(found, "immutable") is True,
         controlled_by=controlled_by(found),
         annotations=strings(found, "metadata", "annotations"),
+        tag=strings(found, "metadata", "annotations").get(WRITTEN_FOR, ""),
     )
 
 

@@ -49,7 +49,7 @@ class Principal:
     id: str
     state: Existence
     plan: str = ""  # the plan whose tag it carries, "" if none of ours
-    tag: str = ""  # our tag's public part: rotation uid and generation
+    tag: str | None = None  # of our last change, ``rotation uid/generation``, "" before any; None: nothing is kept
     stranger: bool = False  # can reach the data, and nobody declared it
     expires: datetime | None = None  # when it stops working by itself, where the backend tells
     why: str = ""  # of a stranger: how it reaches the data, and how to declare it
@@ -76,7 +76,9 @@ class Provider(Protocol):
     """One backend, for one plan. Every mutation is preceded by ``identify`` and followed by a read-back.
 
     Connection-class failures raise ``Unavailable``; definite refusals ``Denied``; wrong settings ``Misconfigured``.
-    ``op`` names the step: the same op always has the same outcome.
+    ``op`` names the step: the same op always has the same outcome. A backend that keeps tags refuses (Denied) a change
+    whose op has a lower epoch than the principal's tag, or a lower generation of the same rotation: that writer was
+    overtaken. ``ensure`` looks at the tag of ``like`` as well.
     """
 
     capabilities: Capabilities  # as last seen: ``identify`` and ``reach`` ask the backend
@@ -129,7 +131,7 @@ class Provider(Protocol):
         ...
 
     async def enable(self, op: Op, credential: Credential) -> None:
-        """Logins work again, with this value (its holder may have changed it)."""
+        """Logins work again, with this value (its holder may have changed it); one that works is tagged, no more."""
         ...
 
     async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:

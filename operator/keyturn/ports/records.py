@@ -91,6 +91,7 @@ class SecretRecord:
     immutable: bool = False
     controlled_by: str = ""  # "ExternalSecret/orders-db (external-secrets.io)": another controller's, by owner or mark
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    tag: str = ""  # of our last write, ``rotation uid/generation``
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Escrow:
     values: Mapping[str, Sealed]
     secret_before: Mapping[str, Sealed]  # the consumers' managed keys as they were before Stage, byte for byte
     resource_version: str = ""
+    closed: int = 0  # the plan's generation when the books of its last rotation were closed
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,11 @@ class Cluster(Protocol):
         """A Secret by name, or None if there is none."""
         ...
 
-    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed]) -> None:
-        """Managed keys only, server-side apply, compare-and-set on uid and resourceVersion; raises Conflict."""
+    async def write_secret(self, record: SecretRecord, data: Mapping[str, Sealed], tag: str) -> None:
+        """These managed keys and our tag, by server-side apply, compared-and-set on uid and resourceVersion.
+
+        No keys: the tag alone. Raises Conflict.
+        """
         ...
 
     async def escrow(self, plan_uid: str) -> Escrow | None:

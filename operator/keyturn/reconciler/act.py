@@ -19,6 +19,7 @@ from keyturn.core.effects import (
     RestartConsumer,
     WriteSecret,
 )
+from keyturn.core.gates import wanted
 from keyturn.core.model import Mode, Op, Side, Verdict
 from keyturn.core.sealed import Sealed, require_suitable
 from keyturn.ports import Cluster, Conflict, Credential, Escrow, Misconfigured, Probes
@@ -81,7 +82,7 @@ class Actor:
                 assert_never(effect)
 
     def _op(self, scene: Scene, step: str) -> Op:
-        return Op(scene.rotation.uid, scene.rotation.generation, step, self._epoch())
+        return Op(scene.rotation.uid, _live_generation(scene), step, self._epoch())
 
     async def _escrow(self, scene: Scene, sight: Sight, escrow: Escrow) -> None:
         """The new value, and the Secret as it is, are safe before any backend hears of them."""
@@ -125,7 +126,8 @@ class Actor:
         await self._probes.arm(scene.plan, live_generations(scene, escrow, side), scene.plan.spec.secret.name)
         for value in data.values():
             require_suitable(value)
-        await self._cluster.write_secret(sight.secret, data)
+        there = sight.seen.secret.holds is wanted(side)  # then only our tag moves, and nobody loses a key to us
+        await self._cluster.write_secret(sight.secret, {} if there else data, scene.rotation.tag(side))
 
     def _data(self, scene: Scene, escrow: Escrow, side: Side) -> dict[str, Sealed]:
         data = scene.serving(escrow, side)

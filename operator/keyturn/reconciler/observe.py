@@ -91,6 +91,7 @@ class Observer:
             admin=reach,
             trials=trials,
             states=views.states(inventory, rotation),
+            old_tag=views.old_tag(inventory, rotation),
             old_usage=old.idle,
             old_sessions=views.told(old.sessions, pods),
             old_attempts=await _attempts(scene, pods),

@@ -17,6 +17,7 @@ from keyturn.ports import (
     Announcement,
     Clock,
     Cluster,
+    Escrow,
     PlanRecord,
     Probes,
     Provider,
@@ -117,10 +118,10 @@ class Desk:
                     await self._cluster.begin_record(plan)
                     plan = await self._cluster.plan(plan.key) or plan
         escrow = await self._cluster.escrow(plan.uid)
-        if escrow is not None and current in escrow.values and (len(escrow.values) > 1 or escrow.secret_before):
-            await self._cluster.save_escrow(
-                plan, replace(escrow, values={current: escrow.values[current]}, secret_before={})
-            )
+        if escrow is not None and current in escrow.values and escrow.closed != plan.status.generation:
+            # Written though it may hold that one only: a write of a stopped leader finds another version.
+            kept = {current: escrow.values[current]}
+            await self._cluster.save_escrow(plan, Escrow(kept, {}, escrow.resource_version, plan.status.generation))
         await self._probes.arm(plan, {}, plan.spec.secret.name)
         status = plan.status.model_copy(
             update={

@@ -69,6 +69,11 @@ def states(inventory: Sequence[Principal], rotation: Rotation) -> dict[Side, Exi
     }
 
 
+def old_tag(inventory: Sequence[Principal], rotation: Rotation) -> str | None:
+    """Of our last change to OLD, where the backend keeps one."""
+    return next((p.tag for p in inventory if p.id == rotation.old_id), None)
+
+
 def secret_view(scene: Scene, escrow: Escrow, secret: SecretRecord | None) -> SecretView:
     """Key by key against both rendered credentials; OLD also means: as it was before Stage, byte for byte."""
     if secret is None:
@@ -79,7 +84,7 @@ def secret_view(scene: Scene, escrow: Escrow, secret: SecretRecord | None) -> Se
     writers = sorted({secret.writers[key] for key in keys if key in secret.writers})
     kinds = set(matches.values())
     holds = kinds.pop() if len(kinds) == 1 else Verdict.OTHER if Verdict.OTHER in kinds else Verdict.MIXED
-    return SecretView(holds, ", ".join(writers))
+    return SecretView(holds, ", ".join(writers), secret.tag)
 
 
 def _which(value: Sealed | None, old: Sealed | None, new: Sealed | None) -> Verdict:

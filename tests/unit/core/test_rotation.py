@@ -302,16 +302,29 @@ def test_a_freeze_stops_every_change_but_never_a_re_enable() -> None:
     assert decide(rotation(Phase.ENABLE), frozen, NOW).effects == (EnableCredential(Side.OLD),)
 
 
-def test_before_new_goes_old_is_enabled_under_our_own_epoch_if_a_disable_may_still_be_on_its_way() -> None:
-    there = seen(states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE}, pods=(pod(Verdict.OLD),))
-    there = replace(there, secret=SecretView(Verdict.OLD))
-    never_disabled, disabled = rotation(Phase.DISCARD, disabled_at=None), rotation(Phase.DISCARD, disabled_at=NOW)
+class TestLateWrites:
+    """A leader was stopped right before a write; another one turned back. What comes late must be refused."""
 
-    assert EnableCredential(Side.OLD) not in decide(never_disabled, there, NOW).effects
-    first, *rest = decide(disabled, there, NOW).effects
-    assert first == EnableCredential(Side.OLD)
-    assert rest == list(decide(never_disabled, there, NOW).effects)
-    assert decide(disabled, replace(there, frozen="the plan"), NOW).effects == ()
+    def test_going_back_waits_until_the_backend_knows_of_it_though_old_works(self) -> None:
+        turned = rotation(Phase.ENABLE)
+        for tag in ("", "uid/7", "another/8"):
+            decision = decide(turned, seen(old_tag=tag), NOW)
+            assert (decision.rotation.phase, decision.effects) == (Phase.ENABLE, (EnableCredential(Side.OLD),))
+        assert decide(turned, seen(old_tag="uid/8"), NOW).rotation.phase is not Phase.ENABLE
+
+    def test_a_backend_that_keeps_no_tags_is_not_waited_for(self) -> None:
+        assert decide(rotation(Phase.ENABLE), seen(old_tag=None), NOW).rotation.phase is not Phase.ENABLE
+
+    def test_going_back_writes_the_secret_once_more_though_it_holds_old(self) -> None:
+        turned = rotation(Phase.RESTORE)
+        for tag in ("", "uid/7", "another/8"):
+            decision = decide(turned, seen(secret=SecretView(Verdict.OLD, tag=tag)), NOW)
+            assert (decision.rotation.phase, decision.effects) == (Phase.RESTORE, (WriteSecret(Side.OLD),))
+        written = seen(secret=SecretView(Verdict.OLD, tag="uid/8"))
+        assert decide(turned, written, NOW).rotation.phase is not Phase.RESTORE
+
+    def test_forward_a_secret_that_holds_new_is_not_written_for_its_tag(self) -> None:
+        assert decide(rotation(Phase.STAGE), seen(), NOW).rotation.phase is not Phase.STAGE
 
 
 def test_a_login_is_a_use_so_old_is_tried_only_where_an_answer_needs_it() -> None:

@@ -70,6 +70,7 @@ GIVEN: dict[str, Callable[[str], Any]] = {
     "status": lambda method: PlanStatus() if method == "save_plan" else RotationStatus(phase="Soak"),
     "hold": lambda _: True,
     "data": lambda _: VALUES,
+    "tag": lambda _: "r/1",
     "escrow": lambda _: Escrow({"orders_a": Sealed(OURS)}, VALUES, "1"),
     "plan_uid": lambda _: "u",
     "secret": lambda _: "orders-db",

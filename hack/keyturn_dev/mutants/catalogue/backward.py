@@ -3,16 +3,16 @@
 from keyturn_dev.mutants.mutant import Mutant, mutant
 
 ROTATION = "core/rotation.py"
-_ENABLE = "    Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_works,               old_works),\n"
+_ENABLE = "    Step(Phase.ENABLE,    do(EnableCredential(OLD)),                old_serves_again,        old_works),\n"
 _RESTORE = (
-    "    Step(Phase.RESTORE,   put(OLD),                                 secret_holds(OLD),       secret_holds(OLD)),\n"
+    "    Step(Phase.RESTORE,   put(OLD),                                 secret_restored,         secret_holds(OLD)),\n"
 )
 _UNROLL = "    Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),\n"
 _CONFIRM = (
     "    Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),\n"
 )
 _DISCARD = (
-    "    Step(Phase.DISCARD,   ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),\n"
+    "    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),\n"
 )
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -48,21 +48,49 @@ MUTANTS: tuple[Mutant, ...] = (
         "enabled-once-only",
         "On the way back nobody asks again whether the old credential works.",
         ROTATION,
-        "old_works,               old_works),",
-        "old_works),",
+        "old_serves_again,        old_works),",
+        "old_serves_again),",
     ),
     mutant(
         "new-left-behind",
         "After a rollback the new credential stays enabled.",
         ROTATION,
-        "ending(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),",
+        "do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),",
         "do(), rolled(OLD)),",
     ),
     mutant(
         "rollback-of-the-secret-not-kept",
         "On the way back nobody asks again whether the Secret still holds the old value.",
         ROTATION,
+        "secret_restored,         secret_holds(OLD)),",
+        "secret_restored),",
+    ),
+    mutant(
+        "way-back-untold",
+        "Going back is content with an old credential that works: a former leader's Create or Disable comes late.",
+        ROTATION,
+        "old_serves_again,        old_works),",
+        "old_works,               old_works),",
+    ),
+    mutant(
+        "way-back-unwritten",
+        "Going back is content with a Secret that holds the old value: a former leader's Stage comes late.",
+        ROTATION,
+        "secret_restored,         secret_holds(OLD)),",
         "secret_holds(OLD),       secret_holds(OLD)),",
-        "secret_holds(OLD)),",
+    ),
+    mutant(
+        "way-back-under-the-former-generation",
+        "What is changed on the way back does not say that it is: the backend cannot tell it from what was overtaken.",
+        "reconciler/act.py",
+        "Op(scene.rotation.uid, _live_generation(scene), step",
+        "Op(scene.rotation.uid, scene.rotation.generation, step",
+    ),
+    mutant(
+        "books-closed-without-a-word",
+        "After a rollback that never reached the escrow it is not written, and a former leader's value comes late.",
+        "reconciler/plans.py",
+        "and escrow.closed != plan.status.generation:",
+        "and (len(escrow.values) > 1 or escrow.secret_before):",
     ),
 )

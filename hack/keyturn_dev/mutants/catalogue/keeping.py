@@ -89,8 +89,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "foreign-value-overwritten",
         "Stage overwrites a value in the Secret that is neither credential, which somebody else put there.",
         PLANNING,
-        "    ours = (wanted(side.other), Verdict.MIXED)\n",
-        "    ours = (wanted(side.other), Verdict.MIXED, Verdict.OTHER)\n",
+        "(wanted(side.other), Verdict.MIXED)\n",
+        "(wanted(side.other), Verdict.MIXED, Verdict.OTHER)\n",
         Edit(
             ACT,
             "        if gracefully and sight.seen.secret.holds is not Verdict.OLD:",
@@ -108,8 +108,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "secret-written-blind",
         "The Secret is written over whatever is in it now, without comparing the version that was seen.",
         ACT,
-        "        await self._cluster.write_secret(sight.secret, data)\n",
+        "        await self._cluster.write_secret(sight.secret, {} if there else data, scene.rotation.tag(side))\n",
         "        now = await self._cluster.secret(sight.secret.key) or sight.secret\n"
-        "        await self._cluster.write_secret(now, data)\n",
+        "        await self._cluster.write_secret(now, {} if there else data, scene.rotation.tag(side))\n",
     ),
 )

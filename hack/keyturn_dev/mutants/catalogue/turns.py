@@ -37,8 +37,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "escrow-keeps-what-is-gone",
         "After the end the escrow goes on holding the value of a credential that is gone.",
         PLANS,
-        "replace(escrow, values={current: escrow.values[current]}, secret_before={})",
-        "replace(escrow, secret_before={})",
+        "            kept = {current: escrow.values[current]}\n",
+        "            kept = escrow.values\n",
     ),
     mutant(
         "deleted-plan-let-go-in-the-middle",

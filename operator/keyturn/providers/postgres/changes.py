@@ -31,8 +31,8 @@ class Changes(Protocol):
         """The slot exists, logs in with this value, and has the owner's rights and settings."""
         ...
 
-    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag) -> None:
-        """Logins work, with this value."""
+    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag, *, works: bool) -> None:
+        """Logins work, with this value. One that ``works`` keeps the verifier it has, and is tagged."""
         ...
 
     async def disable(self, connection: Connection, name: str, tag: Tag) -> None:
@@ -66,6 +66,9 @@ def unknowable_verifier() -> str:
     return f"SCRAM-SHA-256$4096:{salt}${stored}:{server}"
 
 
+_KEEPS_VERIFIER: Final = 3  # version of the functions from which ``enable`` takes NULL: leave it as it is
+
+
 class InstalledFunctions:
     """EXECUTE on the superuser's functions (docs/providers/postgres/functions.sql), and no other right."""
 
@@ -74,9 +77,10 @@ class InstalledFunctions:
         made = verifier(connection, slot, value)
         await connection.execute("SELECT keyturn.ensure(%s, %s, %s, %s)", [slot, like, made, str(tag)])
 
-    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag) -> None:
-        """One function, one transaction."""
-        made = verifier(connection, name, value)
+    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag, *, works: bool) -> None:
+        """One function, one transaction. Functions of an older version always want a verifier."""
+        keeps = works and await _installed(connection) >= _KEEPS_VERIFIER
+        made = None if keeps else verifier(connection, name, value)
         await connection.execute("SELECT keyturn.enable(%s, %s, %s)", [name, made, str(tag)])
 
     async def disable(self, connection: Connection, name: str, tag: Tag) -> None:
@@ -104,6 +108,11 @@ class InstalledFunctions:
         return int(row[0]) if row else 0
 
 
+async def _installed(connection: Connection) -> int:
+    row = await (await connection.execute("SELECT keyturn.version()")).fetchone()
+    return int(row[0]) if row else 0
+
+
 _TERMINATE: Final = """
     SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid))
     FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
@@ -123,6 +132,7 @@ class CreateRole:
         role = sql.Identifier(slot)
         secret = sql.Literal(verifier(connection, slot, value))
         async with connection.transaction():
+            await _changed(connection, sql.SQL("ALTER ROLE {}").format(sql.Identifier(like)), like, tag, harmless=False)
             existed = slot in await read_roles(connection, [slot])
             if not existed:
                 await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN INHERIT").format(role))
@@ -139,11 +149,12 @@ class CreateRole:
             await copy_settings(connection, self._owner, like, slot)
             await _comment(connection, before, tag)
 
-    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag) -> None:
+    async def enable(self, connection: Connection, name: str, value: Sealed, tag: Tag, *, works: bool) -> None:
         """LOGIN with a fresh verifier of the escrowed value."""
         secret = sql.Literal(verifier(connection, name, value))
         async with connection.transaction():
-            change = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(name), secret)
+            fresh = sql.SQL("" if works else " PASSWORD {}").format(secret)
+            change = sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(name)) + fresh
             before = await _changed(connection, change, name, tag)
             if before.tag and before.tag.state is Mark.RETIRED:
                 raise refused("KT009")
@@ -213,7 +224,7 @@ async def _guarded(connection: Connection, name: str, tag: Tag, *, harmless: boo
     role = (await read_roles(connection, [name]))[name]
     if role.tag and role.tag.plan != tag.plan:
         raise refused("KT003")
-    if role.tag and role.tag.epoch > tag.epoch:
+    if role.tag and role.tag.overtakes(tag):
         raise refused("KT004")
     if harmless and await powerful_reach(connection, [name]):
         raise refused("KT006")

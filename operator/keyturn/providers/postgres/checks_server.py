@@ -13,7 +13,7 @@ from keyturn.providers.postgres.failures import Login, LoginFailed
 from keyturn.providers.postgres.findings import Findings, ask, listed
 from keyturn.providers.postgres.identity import read_system
 
-FUNCTIONS_VERSION: Final = 2
+FUNCTIONS_VERSION: Final = 3
 # The first minors that honour ALTER ROLE … SET role at login (release notes of 15.10, 16.6, 17.2)
 _LEAST: Final = {15: 150010, 16: 160006, 17: 170002}
 

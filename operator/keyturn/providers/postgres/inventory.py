@@ -67,9 +67,9 @@ async def find_strangers(connection: Connection, settings: Settings, besides: Se
 
 def _principal(name: str, role: Role | None) -> Principal:
     if role is None:
-        return Principal(name, Existence.ABSENT)
+        return Principal(name, Existence.ABSENT, tag="")
     tag = role.tag
-    public = f"{tag.rotation}/{tag.generation}" if tag else ""
+    public = tag.public if tag else ""
     return Principal(name, role.existence, plan=tag.plan if tag else "", tag=public, expires=role.expires_at)
 
 

@@ -151,13 +151,13 @@ class PostgresProvider:
                     await self._changes.terminate(admin, name)
 
     async def enable(self, op: Op, credential: Credential) -> None:
-        """LOGIN, with a verifier of this value."""
+        """LOGIN, with a verifier of this value; whoever logs in with it already keeps the verifier it has."""
         self._require_ours(credential.id)
         if not credential.value.reveal().strip():
             raise Denied("UnsuitableValue", "The escrowed value is empty: nothing was changed.")
-        tag = self._tag(op, Mark.ACTIVE)
+        tag, works = self._tag(op, Mark.ACTIVE), await self._works(credential)
         async with self._writing() as admin:
-            await self._changes.enable(admin, credential.id, credential.value, tag)
+            await self._changes.enable(admin, credential.id, credential.value, tag, works=works)
             await _read_back(admin, credential.id, tag, can_login=True)
 
     async def disable(self, op: Op, id_: str) -> None:
@@ -207,6 +207,12 @@ class PostgresProvider:
         if new.id not in self._settings.slots:
             raise Misconfigured("NotASlot", f"{new.id} is not one of spec.postgres.slots.")
         _require_fit(new)
+
+    async def _works(self, credential: Credential) -> bool:
+        """Nobody tries one that cannot log in: the server's log would hold a refused login of ours."""
+        async with self._connector.admin() as admin:
+            role = await _role(admin, credential.id)
+        return role is not None and role.can_login and await self.test(credential) is Trial.WORKS
 
     def _tag(self, op: Op, mark: Mark) -> Tag:
         return Tag.of(self._settings.plan, op, mark)

@@ -31,9 +31,9 @@ _TABLE: dict[str, tuple[str, str]] = {
     "KT004": (
         "NewerLeader",
         (
-            "An operator with a newer lease epoch has written to this role; this one stands back. If the Lease was "
-            "deleted on "
-            "purpose, lower epoch=… in the role's comment (COMMENT ON ROLE)."
+            "An operator with a newer lease epoch, or the way back of this rotation, has changed the role since; this "
+            "change stands back. If the Lease was deleted on purpose, lower epoch=… in the role's comment "
+            "(COMMENT ON ROLE)."
         ),
     ),
     "KT005": (

@@ -64,6 +64,16 @@ class Tag:
             f" state={self.state.value}"
         )
 
+    @property
+    def public(self) -> str:
+        """``rotation uid/generation``."""
+        return f"{self.rotation}/{self.generation}"
+
+    def overtakes(self, other: Tag) -> bool:
+        """Was this written by a later leader, or later in the same rotation: may the other not come any more?"""
+        same = self.rotation == other.rotation
+        return self.epoch > other.epoch or (same and self.generation > other.generation)
+
     def within(self, comment: str | None) -> str:
         """The comment with this tag in place of a former one, or behind what people wrote."""
         text = comment or ""
