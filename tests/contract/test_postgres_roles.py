@@ -164,6 +164,23 @@ async def test_enabling_what_works_changes_its_tag_and_nothing_else(setting: Set
     assert setting.server.sql(query) != before
 
 
+async def test_an_owner_that_carries_another_plans_tag_is_no_obstacle_to_a_new_slot(setting: Setting):
+    tag = "keyturn:v1 plan=shop/another rotation=rotation-1 gen=9 epoch=9 state=active"
+    setting.server.sql(f"COMMENT ON ROLE orders_owner IS '{tag}'")
+    provider = setting.open()
+    new = Credential(SLOT_B, provider.mint())
+    await provider.ensure(op(), new, "")
+    assert await provider.test(new) is Trial.WORKS
+
+
+async def test_a_new_role_is_made_though_somebody_dropped_the_old_one(setting: Setting):
+    setting.server.sql("DROP ROLE orders_a")
+    provider = setting.open()
+    new = Credential(SLOT_B, provider.mint())
+    await provider.ensure(op(), new, SLOT_A)
+    assert await provider.test(new) is Trial.WORKS
+
+
 @pytest.mark.fm(44)
 async def test_the_way_back_does_not_begin_while_a_create_is_in_the_middle(setting: Setting):
     """Create has locked OLD: either its new role is there to be seen once OLD is tagged, or it is refused."""

@@ -246,8 +246,12 @@ BEGIN
   IF slot = owner_role OR keyturn.owner_of(like_role) <> owner_role THEN PERFORM keyturn.refuse('KT001'); END IF;
   PERFORM keyturn.require_harmless(owner_role);
   IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = slot) THEN PERFORM keyturn.refuse('KT012'); END IF;
-  EXECUTE format('ALTER ROLE %I', like_role);  -- changes nothing, and locks its row: nobody turns back while this goes on
-  PERFORM keyturn.require_turn(like_role, tag);
+  IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = like_role) THEN
+    EXECUTE format('ALTER ROLE %I', like_role);  -- changes nothing, and locks its row: nobody turns back while this goes on
+  END IF;
+  IF substring(keyturn.tag_of(like_role) FROM 'plan=(\S+)') = substring(tag FROM 'plan=(\S+)') THEN
+    PERFORM keyturn.require_turn(like_role, tag);  -- an owner may carry the tag of another plan
+  END IF;
   EXECUTE format('ALTER ROLE %I PASSWORD %L', slot, verifier);
   PERFORM keyturn.require_ours(slot, tag);
   before := keyturn.tag_of(slot);

@@ -132,7 +132,7 @@ class CreateRole:
         role = sql.Identifier(slot)
         secret = sql.Literal(verifier(connection, slot, value))
         async with connection.transaction():
-            await _changed(connection, sql.SQL("ALTER ROLE {}").format(sql.Identifier(like)), like, tag, harmless=False)
+            await _require_turn(connection, like, tag)
             existed = slot in await read_roles(connection, [slot])
             if not existed:
                 await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN INHERIT").format(role))
@@ -229,6 +229,16 @@ async def _guarded(connection: Connection, name: str, tag: Tag, *, harmless: boo
     if harmless and await powerful_reach(connection, [name]):
         raise refused("KT006")
     return role
+
+
+async def _require_turn(connection: Connection, like: str, tag: Tag) -> None:
+    """Locks the row of ``like`` without a change: nobody turns back while this goes on, or has yet."""
+    if like not in await read_roles(connection, [like]):
+        return  # somebody dropped it: then the new role is all that helps
+    await connection.execute(sql.SQL("ALTER ROLE {}").format(sql.Identifier(like)))
+    role = (await read_roles(connection, [like]))[like]
+    if role.tag and role.tag.plan == tag.plan and role.tag.overtakes(tag):  # an owner may carry another plan's
+        raise refused("KT004")
 
 
 async def _comment(connection: Connection, before: Role, tag: Tag) -> None:
