@@ -12,4 +12,4 @@ def main() -> None:
     """Entry point of the ``kubectl-keyturn`` script."""
     from keyturn.cli.app import app  # noqa: PLC0415 -- importing the package must not cost a Kubernetes client
 
-    app()
+    app(prog_name="kubectl keyturn")

@@ -70,7 +70,7 @@ def why_verb(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Who is waited for, pod by pod and session by session, and what to do."""
+    """Who is waited for, pod by pod, and what to do."""
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
@@ -153,7 +153,10 @@ def withdraw_verb(
 
 @app.command("doctor")
 def doctor_verb(namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
-    """Whether the admission policies stand, and who could get around them; exit 1 when one does not stand."""
+    """Do the admission policies stand? Who could evade them?
+
+    Exit 1 when one does not stand.
+    """
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
@@ -218,7 +221,7 @@ def freeze_verb(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Stop every change, but never the re-enabling of an old credential."""
+    """Stop every change, but no way back to an old credential."""
     tell(target(namespace, context, kubeconfig), lambda session: freeze(session, Scope(plan, everything), reason))
 
 
@@ -241,7 +244,10 @@ def watch_verb(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Follow a rotation until it is over; exit 1 unless it is Complete."""
+    """Follow a rotation until it is over.
+
+    Exit 1 unless it is Complete.
+    """
 
     async def verb() -> int:
         async with target(namespace, context, kubeconfig).session() as session:
@@ -259,7 +265,7 @@ def inject_verb(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Print a manifest with the probe in it, as the webhook would make its pods."""
+    """Print a manifest with the probe put into its pods."""
 
     async def verb() -> int:
         documents = documents_of(file)

@@ -17,7 +17,7 @@ from keyturn.api.kinds import PLAN
 from keyturn.cli.session import Session
 from keyturn.injector.patch import Interest, injected, interest_of
 from keyturn.kube.raw import Json, listed, text
-from keyturn.ports import Misconfigured
+from keyturn.ports import Forbidden, Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,12 @@ async def inject(session: Session, documents: Sequence[Json], image: str) -> Inj
 
 
 async def _image(session: Session) -> str:
-    images = await session.probe_images()
+    try:
+        images = await session.probe_images()
+    except Forbidden:  # who may deploy need not see the injector
+        raise Misconfigured(
+            "WhichImage", "you may not look for the injector; name the probe's image with --image"
+        ) from None
     if len(images) != 1:
         raise Misconfigured(
             "WhichImage", f"{len(images)} injectors run in this cluster; name the probe's image with --image"

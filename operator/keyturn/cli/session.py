@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import yaml
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.config.kube_config import KubeConfigMerger
 
 from keyturn.api.base import API_VERSION
 from keyturn.api.kinds import PLAN, ROTATION, RotationSpec
@@ -19,7 +20,7 @@ from keyturn.core.model import ObjectKey
 from keyturn.injector.patch import Interest, interest_of
 from keyturn.kube.client import KubeClient, Patch
 from keyturn.kube.paths import PLANS, ROTATIONS, ours
-from keyturn.kube.raw import Json, listed, text
+from keyturn.kube.raw import Json, at, listed, text
 from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
 
 T = TypeVar("T")
@@ -133,6 +134,22 @@ class Session:
         return Misconfigured("NotFound", f"there is no {what} in namespace {self.namespace}; look with: {look}")
 
 
+def _impersonation(path: Path, user: str) -> dict[str, str]:
+    """As whom the user's entry says to act: kubectl heeds it, the client does not.
+
+    Raises:
+        Misconfigured: it says more than the name of a user.
+    """
+    nodes = cast("list[Any]", cast("Any", KubeConfigMerger(str(path))).config.value["users"])
+    entries = [cast("Json", node.value) for node in nodes]
+    entry = next((entry for entry in entries if entry["name"] == user), Json())
+    more = [key for key in ("as-uid", "as-groups", "as-user-extra") if at(entry, "user", key)]
+    if more:
+        raise Misconfigured("Impersonation", f"user {user} of {path} says {more[0]}; only as is supported")
+    name = text(entry, "user", "as")
+    return {"Impersonate-User": name} if name else {}
+
+
 def _probe_image(deployment: Json) -> str | None:
     """What the injector's --probe-image says."""
     containers = listed(deployment, "spec", "template", "spec", "containers")
@@ -154,7 +171,8 @@ class Target:
         path = self._path()
         context = self._chosen_context(path)
         namespace = self.namespace or text(context, "context", "namespace") or "default"
-        async with await KubeClient.connect(path, self.context) as client:
+        headers = _impersonation(path, text(context, "context", "user"))
+        async with await KubeClient.connect(path, self.context, headers=headers) as client:
             yield Session(client, namespace)
 
     def _path(self) -> Path:

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from keyturn.cli.session import Session, Target
 from keyturn.cli.views.plain import plain
-from keyturn.ports import Denied, KeyturnError, OutcomeUnknown, Unavailable
+from keyturn.ports import Denied, Forbidden, KeyturnError, OutcomeUnknown, Unavailable
 
 ASKED_WRONG = 1  # no such object, or the answer is no
 NOT_REACHED = 3  # the API server did not answer, or may not (2 is a wrong command line)
@@ -31,7 +31,6 @@ _WORDS = {
     "AnswerLost": "the answer was lost and the request may have been carried out; look with: kubectl keyturn status",
     "KindMissing": "this cluster does not know Keyturn's kinds; install the chart",
     "NoCluster": "the kubeconfig or its context cannot be used; look at: kubectl config get-contexts",
-    "Forbidden": "you may not do that here; ask for rights on rotationplans and rotations of group keyturn.dev",
     "Rejected": "the API server rejected the request; look at the fields with: kubectl explain rotation.spec",
 }
 
@@ -77,6 +76,8 @@ def tell(where: Target, ask: Callable[[Session], Awaitable[str]]) -> None:
 
 def explained(error: KeyturnError) -> str:
     """One line with the way out."""
+    if isinstance(error, Forbidden):
+        return f"error: you may not {error.deed}; ask for that right (Keyturn's roles: docs/security.md)"
     return f"error: {_WORDS.get(error.reason, error.message)}"
 
 

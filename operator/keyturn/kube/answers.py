@@ -1,19 +1,28 @@
 """What an answer of the API server means: a value, or one of our errors with fixed safe text.
 
-Pure. Not one word of an answer gets into an error: answers can carry secrets. Only status codes and the documented,
-closed vocabulary of ``Status.details.causes`` are looked at
+Pure. No word of an answer gets into an error, for answers can carry secrets, but one kind: the sentence of an admission
+policy of ours about an object of ours, which hold none. Else only status codes and the documented, closed vocabulary of
+``Status.details.causes`` are looked at
 (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from keyturn.api.base import API_VERSION
+from keyturn.api.policies import POLICIES
 from keyturn.kube.raw import Json, listed, text
-from keyturn.ports import Conflict, Denied, KeyturnError, OutcomeUnknown, Unavailable
+from keyturn.ports import Conflict, Denied, Forbidden, KeyturnError, OutcomeUnknown, Unavailable
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_SENTENCE = re.compile(  # as the API server words it (seen on 1.36)
+    rf"ValidatingAdmissionPolicy '[a-z0-9.-]+-(?:{'|'.join(policy.name for policy in POLICIES)})' with binding "
+    r"'[a-z0-9.-]+' denied request: (?P<said>.+)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,8 @@ def _refusal(method: str, path: str, answer: Answer) -> KeyturnError:
             error = Conflict("Replaced", f"{what} was deleted and made anew in between; looking again.")
         case 403 if any(reason == "NamespaceTerminating" for reason, _ in causes):
             error = Denied("NamespaceTerminating", f"Cannot make {what}: the namespace is being deleted.")
+        case 403 if said := _policy_says(path, answer.body):
+            error = Denied("PolicyRefused", said)
         case 401 | 403:
             error = _forbidden(_VERBS[method], path)
         case 429:
@@ -91,8 +102,15 @@ def _refusal(method: str, path: str, answer: Answer) -> KeyturnError:
     return error
 
 
+def _policy_says(path: str, body: Json) -> str:
+    """What a policy of ours says to who writes an object of ours; "" when it was something else that refused."""
+    found = _SENTENCE.search(text(body, "message")) if path.startswith(f"/apis/{API_VERSION}/") else None
+    return found["said"] if found else ""
+
+
 def _forbidden(verb: str, path: str) -> KeyturnError:
-    return Denied("Forbidden", f"The operator may not {verb} {about(path)}: grant it in the chart's RBAC values.")
+    deed = f"{verb} {about(path)}"
+    return Forbidden(f"The operator may not {deed}: grant it in the chart's RBAC values.", deed)
 
 
 def _causes(body: Json) -> Iterator[tuple[str, str]]:

@@ -49,16 +49,28 @@ def no_fence() -> None:
 class KubeClient:
     """A connection to one API server. Made by ``connect``; use as a context manager, or ``close`` it."""
 
-    def __init__(self, api: kubernetes_client.ApiClient, *, seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        api: kubernetes_client.ApiClient,
+        *,
+        seconds: float = CALL_SECONDS,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._api = api
         self._seconds = seconds
+        self._headers = dict(headers or {})
         self._fence: Fence = no_fence
 
     @classmethod
     async def connect(
-        cls, kubeconfig: Path | None = None, context: str | None = None, *, seconds: float = CALL_SECONDS
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        seconds: float = CALL_SECONDS,
+        headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """From a kubeconfig if one is named, else from the pod's service account.
+        """From a kubeconfig if one is named, else from the pod's service account. ``headers`` go with every request.
 
         Raises:
             Misconfigured: there is no usable way to the API server.
@@ -81,7 +93,7 @@ class KubeClient:
                 "NoCluster",
                 "No usable way to the API server: run in a pod with a service account, or give --kubeconfig.",
             ) from None
-        return cls(kubernetes_client.ApiClient(configuration), seconds=seconds)
+        return cls(kubernetes_client.ApiClient(configuration), seconds=seconds, headers=headers)
 
     def fenced_by(self, fence: Fence) -> None:
         """Before every write ``fence`` is called; it raises when this process may not write any more."""
@@ -242,7 +254,7 @@ class KubeClient:
     ) -> aiohttp.ClientResponse:
         configuration = cast("Any", self._api).configuration
         token: str | None = await configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        sent = dict(headers) | ({"authorization": token} if token else {}) | {"User-Agent": "keyturn"}
+        sent = self._headers | dict(headers) | {"User-Agent": "keyturn"} | ({"authorization": token} if token else {})
         url = f"{configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         rest = cast("Any", self._api.rest_client)
         wrapped = await rest.request(method, url, headers=sent, body=body, _request_timeout=limit)

@@ -7,11 +7,13 @@ state, no writes, no exceptions cross this border.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
 import kopf
+import structlog
 
 from keyturn.api.base import GROUP, VERSION
 from keyturn.kube import paths
@@ -20,33 +22,66 @@ from keyturn.kube.raw import Json
 from keyturn.kube.wakeups import Wakeups
 from keyturn.ports import Denied
 
+_LOG = structlog.get_logger("keyturn")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """With an API server that fails; in seconds."""
+
+    retries: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0)  # between kopf's attempts at one request
+    pause: float = 2.0  # before everything is watched anew
+
 
 async def watch(
-    wakeups: Wakeups, namespaces: Sequence[str], *, in_cluster: bool, ready: asyncio.Event, heartbeat: Heartbeat
+    wakeups: Wakeups,
+    namespaces: Sequence[str],
+    *,
+    in_cluster: bool,
+    ready: asyncio.Event,
+    heartbeat: Heartbeat,
+    signals: Callable[[], None] = lambda: None,
+    patience: Patience = Patience(),
 ) -> None:
-    """Watch until cancelled; no namespaces means all. Raises Denied when a watch ends for good."""
+    """Watch until cancelled; no namespaces means all. An API server that fails, or is away, is waited for.
+
+    ``signals`` takes SIGTERM and SIGINT back, which kopf claims for itself whenever it begins.
+    Raises Denied when the API server refuses a watch.
+    """
     registry, sessions = kopf.OperatorRegistry(), list[aiohttp.ClientSession]()
     kopf.on.login(registry=registry)(_login(heartbeat, sessions, in_cluster=in_cluster))
-    for plural, handler in _handlers(wakeups, cluster_wide=not namespaces).items():
+    handlers = _handlers(wakeups, cluster_wide=not namespaces)
+    for plural, handler in handlers.items():
         kopf.on.event(GROUP, VERSION, plural, registry=registry)(handler)
-        for namespace in namespaces or (None,):
-            heartbeat.expect(paths.ours(plural, namespace))
-    tasks = await kopf.spawn_tasks(
-        registry=registry,
-        settings=_settings(),
-        clusterwide=not namespaces,
-        namespaces=tuple(namespaces),
-        standalone=True,
-        identity=cast("Any", "keyturn"),  # of peering, which is off; kopf would ask for a user name, and pods have none
-        ready_flag=ready,
-    )
-    try:  # kopf.run_tasks would also cancel every task of ours
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if any(not task.cancelled() and task.exception() is not None for task in done):
+    collections = [paths.ours(plural, namespace) for plural in handlers for namespace in namespaces or (None,)]
+    while True:
+        for collection in collections:
+            heartbeat.expect(collection)
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=_settings(patience.retries),
+            clusterwide=not namespaces,
+            namespaces=tuple(namespaces),
+            standalone=True,
+            identity=cast("Any", "keyturn"),  # of peering, which is off; kopf would ask for a user name: pods have none
+            ready_flag=ready,
+        )
+        signals()
+        failure = await _failure(tasks, sessions)
+        if _refused(failure):
             raise Denied(
                 "WatchEnded",
                 "Keyturn's kinds cannot be watched: install this version's CRDs, and grant list and watch on them.",
             )
+        _LOG.warning("the API server fails; watching anew as soon as it answers", cause=type(failure).__name__)
+        await asyncio.sleep(patience.pause)
+
+
+async def _failure(tasks: Collection[asyncio.Task[None]], sessions: Sequence[aiohttp.ClientSession]) -> object:
+    """What ended the first of kopf's tasks that ends; the others are ended with it."""
+    try:  # kopf.run_tasks would also cancel every task of ours
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
     finally:
         for task in tasks:
             task.cancel()
@@ -55,14 +90,20 @@ async def watch(
             await session.close()
 
 
-def _settings() -> kopf.OperatorSettings:
+def _refused(failure: object) -> bool:
+    """Whether asking again would change nothing. A 429, as any 5xx or a cut, is weather."""
+    status = getattr(failure, "status", None)  # of kopf's APIError, which it does not export
+    return isinstance(failure, kopf.LoginError) or (isinstance(status, int) and 400 <= status < 500 and status != 429)
+
+
+def _settings(retries: Sequence[float]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True  # peering is no election: it has no locks and trusts wall clocks
     settings.posting.enabled = False  # its Events repeat exceptions' texts
     settings.scanning.disabled = True  # no rights to watch CRDs and namespaces
     settings.networking.request_timeout = 20  # the default is five minutes
     settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = (0.5, 1, 2, 4, 8)
+    settings.networking.error_backoffs = tuple(retries)
     settings.watching.server_timeout = WATCH_SECONDS  # a watch that lives asks again, and the heartbeat hears it
     settings.watching.connect_timeout = 5
     settings.watching.inactivity_timeout = 70  # bookmarks come every minute; a watch without is frozen

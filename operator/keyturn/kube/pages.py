@@ -40,8 +40,8 @@ class Heartbeat:
         return f"nobody watches {', '.join(dead)} any more" if dead else ""
 
     def expect(self, path: str) -> None:
-        """This collection is to be watched from now on."""
-        self._asked.setdefault(path, asyncio.get_running_loop().time())
+        """This collection is to be watched from now on; again, when its watch begins anew."""
+        self._asked[path] = asyncio.get_running_loop().time()
 
     def asked(self, path: str) -> None:
         """The API server is being asked for this collection; others than those expected do not matter."""

@@ -63,8 +63,7 @@ class SystemClock:
 async def operate(settings: OperatorSettings) -> None:
     """Run the operator until SIGTERM or SIGINT. The lease is given back at the end."""
     stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    _end_with_signals(stop)
     async with (
         await KubeClient.connect(settings.kubeconfig) as client,
         await KubeClient.connect(settings.kubeconfig, seconds=settings.lease.call) as lease_client,
@@ -120,7 +119,14 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
         reconcile=reconciler.reconcile,
         everything=everything,
         background=(
-            handlers.watch(wakeups, settings.namespaces, in_cluster=in_cluster, ready=ready, heartbeat=heartbeat),
+            handlers.watch(
+                wakeups,
+                settings.namespaces,
+                in_cluster=in_cluster,
+                ready=ready,
+                heartbeat=heartbeat,
+                signals=lambda: _end_with_signals(stop),
+            ),
             following.run(),
             heartbeat.beat(),
         ),
@@ -132,6 +138,11 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
             "operator starts", identity=identity, namespaces=settings.namespaces or ["*"]
         )
         await operation.run()
+
+
+def _end_with_signals(stop: asyncio.Event) -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
 
 
 def _monotonic() -> float:

@@ -6,7 +6,7 @@ anything.
 
 from keyturn.core.evidence import Connection, Session, Sight, Testimony
 from keyturn.ports.backend import Capabilities, Checklist, Credential, Endpoint, Principal, Provider, Usage
-from keyturn.ports.errors import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports.errors import Conflict, Denied, Forbidden, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.ports.records import (
     Announcement,
     ApprovalRecord,
@@ -33,6 +33,7 @@ __all__ = [
     "Denied",
     "Endpoint",
     "Escrow",
+    "Forbidden",
     "KeyturnError",
     "Misconfigured",
     "OutcomeUnknown",

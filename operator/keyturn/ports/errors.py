@@ -27,6 +27,14 @@ class Denied(KeyturnError):
     """The backend or the API server definitely refused. Trying again the same way will not help."""
 
 
+class Forbidden(Denied):
+    """Whom we speak for has no right to it. ``deed`` says what was tried: ``create rotations in namespace shop``."""
+
+    def __init__(self, message: str, deed: str) -> None:
+        super().__init__("Forbidden", message)
+        self.deed = deed
+
+
 class Misconfigured(KeyturnError):
     """What the user wrote cannot work; the message says which field and what to do."""
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from keyturn.cli.app import app
+from keyturn.cli.session import Target
 from keyturn.cli.terminal import ASKED_WRONG, NOT_REACHED, explained
-from keyturn.ports import Denied, Unavailable
+from keyturn.ports import Forbidden, Misconfigured, Unavailable
 
 KUBECONFIG = """
 apiVersion: v1
@@ -72,9 +75,45 @@ def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "elsewhere" in result.stderr
 
 
+AS = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:%d"}}]
+users: [{name: u, user: {token: t, %s}}]
+contexts: [{name: here, context: {cluster: c, user: u, namespace: shop}}]
+current-context: here
+"""
+
+
+async def test_it_acts_as_whom_the_kubeconfig_says_as_kubectl_does(tmp_path: Path) -> None:
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.json_response({"status": {"userInfo": {"username": "ann"}}}, status=201)
+
+    app, path = web.Application(), tmp_path / "config"
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        path.write_text(AS % (server.port, "as: ann"))
+        async with Target(kubeconfig=path).session() as session:
+            await session.who()
+    assert [request.headers["Impersonate-User"] for request in asked] == ["ann"]
+
+
+async def test_groups_to_act_as_are_refused_rather_than_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(AS % (1, "as: ann, as-groups: [ops]"))
+    with pytest.raises(Misconfigured, match="as-groups"):
+        async with Target(kubeconfig=path).session():
+            pass
+
+
 def test_words_for_the_operators_log_are_not_shown_to_a_person() -> None:
-    denied = explained(Denied("Forbidden", "The operator may not create rotations"))
+    deed = "create rotations in namespace shop"
+    denied = explained(Forbidden(f"The operator may not {deed}: grant it in the chart's RBAC values.", deed))
     away = explained(Unavailable("ApiServerUnreachable", "The API server cannot be reached; trying again."))
-    assert "you may not" in denied
+    assert denied.startswith("error: you may not create rotations in namespace shop; ")
+    assert "chart" not in denied
     assert "trying again" not in away
     assert NOT_REACHED != ASKED_WRONG

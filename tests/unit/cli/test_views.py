@@ -113,6 +113,7 @@ def reopened() -> RotationRecord:
     return verifying(history=history(*phases), reopened=True, old_sessions=[])
 
 
+QUIET = [condition("Stalled", "False", "Adopted"), condition("DriftDetected", "False", "AsExpected")]
 READY = [condition("Ready", "True", "Adopted", "orders_a serves; nothing is under way")]
 BLOCKED = [
     condition("Ready", "False", "HostNotAllowed", "endpoint db2 is not a host of the admin Secret; remove it"),
@@ -151,7 +152,9 @@ VIEWS = {
     "status-everywhere": lambda: plan_list([plan(conditions=READY)], NOW, everywhere=True),
     "status-none": lambda: plan_list([], NOW),
     "status-plan": lambda: plan_page(plan(conditions=READY, next_rotation_time=NEXT), [verifying(), complete()], NOW),
-    "status-plan-unchecked": lambda: plan_page(plan(conditions=READY), [verifying(unchecked=UNCHECKED)], NOW),
+    "status-plan-unchecked": lambda: plan_page(
+        plan(conditions=[*READY, *QUIET]), [verifying(unchecked=UNCHECKED)], NOW
+    ),
     "why-verify": lambda: rotation_reasons(verifying(), NOW),
     "why-soak": lambda: rotation_reasons(soaking(), NOW),
     "why-paused": lambda: rotation_reasons(paused(), NOW),

@@ -61,7 +61,7 @@ def plan_page(plan: PlanRecord, rotations: Sequence[RotationRecord], now: dateti
     facts.add_row("  Secret", plan.spec.secret.name)
     facts.add_row("  Current", _current(plan, now))
     facts.add_row("  Next", "suspended" if plan.spec.suspend else ahead(plan.status.next_rotation_time, now))
-    for known in plan.status.conditions:
+    for known in filter(_worth_a_line, plan.status.conditions):
         facts.add_row(
             f"  {known.type}", f"{known.status} {known.reason}" + (f": {known.message}" if known.message else "")
         )
@@ -75,6 +75,11 @@ def plan_page(plan: PlanRecord, rotations: Sequence[RotationRecord], now: dateti
     if running is not None:
         parts += [Text(), Text(f"Who is waited for: kubectl keyturn why {running.key.name}")]
     return Group(*parts)
+
+
+def _worth_a_line(known: Condition) -> bool:
+    """Ready always is; of the others, all of which are False in peace, those that are not."""
+    return known.type == ConditionType.READY or known.status != "False"
 
 
 def _current(plan: PlanRecord, now: datetime) -> str:
