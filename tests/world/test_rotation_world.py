@@ -14,6 +14,7 @@ from keyturn.core.model import ConsumerRef, ObjectKey, Observation, Phase, Polic
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
 from keyturn.reconciler.loop import ROLLING
 from support.memory_backend import Role
+from support.pods import parsed
 from support.world import OLD_URL, PLAN, START, World
 
 ENOUGH = 400  # ticks; a fault-free rotation takes about sixty
@@ -77,6 +78,23 @@ def test_a_reloading_consumer_is_not_restarted_and_the_other_is_restarted_once()
     world.ask_for_rotation()
     world.run(ENOUGH)
     assert [w.template.mark for w in world.cluster.workloads.values()] == [1, None]
+
+
+def test_a_reloading_consumer_that_holds_on_to_an_old_session_is_restarted_and_not_rolled_back() -> None:
+    world = World()
+    worker = world.cluster.workloads[ConsumerRef("Deployment", "shop", "worker")]
+    world.run(2)
+    held = parsed(OLD_URL)
+    assert held is not None
+    for pod in worker.pods:  # a connection that its app lost sight of: it ends with the pod
+        port = world.backend.login(*held, pod.address)
+        assert port is not None
+        pod.lingering.append(port)
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    rotated(world)
+    assert worker.template.mark == 1
+    quiet(world)
 
 
 def test_consumers_are_followed_while_a_rotation_is_under_way_and_not_before_or_after() -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from keyturn.cli.session import Session
 from keyturn.cli.views.plain import plain
 from keyturn.cli.views.standing import finished, headline, obstacles, troubles
-from keyturn.cli.views.tree import rotation_tree
+from keyturn.cli.views.tree import fitting_tree, rotation_tree
 from keyturn.cli.why import current
 from keyturn.core.model import Phase
 from keyturn.ports import Clock, Misconfigured, PlanRecord, RotationRecord, Unavailable
@@ -75,10 +75,11 @@ async def follow(
 async def _live(
     session: Session, clock: Clock, record: RotationRecord, console: Console, every: float
 ) -> RotationRecord:
-    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         async for seen in looks(session, record, every):
             record = seen.record
-            tree = rotation_tree(record, clock.now(), seen.plan)
+            height = console.height - 2  # the cursor's line, and a note
+            tree = fitting_tree(record, clock.now(), seen.plan, width=console.width, height=height)
             note = Text("the API server does not answer; looking again", style="yellow")
             live.update(Group(tree, note) if seen.away else tree, refresh=True)
     return record

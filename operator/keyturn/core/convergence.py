@@ -89,7 +89,7 @@ def pods_prove(side: Side) -> Gate:
         if not unproven:
             return YES
         blockers = tuple(Blocker("PodUnproven", _told(p), pod=p.name, consumer=p.consumer) for p in unproven)
-        wrong = [p for p in unproven if _wrong_for_good(rotation, seen, p, now)]
+        wrong = [p for p in unproven if _wrong_for_good(rotation, seen, p, side, now)]
         message = f"{len(seen.pods) - len(unproven)} of {len(seen.pods)} pods prove the {side.lower()} credential"
         if wrong:
             return Fail("PodsHoldAnother", f"{message}; {wrong[0].name}: {_told(wrong[0])}", blockers)
@@ -98,15 +98,26 @@ def pods_prove(side: Side) -> Gate:
     return ask
 
 
-def _wrong_for_good(rotation: Rotation, seen: Observation, pod: PodProof, now: datetime) -> bool:
+def _wrong_for_good(rotation: Rotation, seen: Observation, pod: PodProof, side: Side, now: datetime) -> bool:
     """Seen with another credential past its proof deadline. UNKNOWN never fails: it waits for a person, by name."""
-    reloads = {str(c.ref) for c in seen.consumers if c.reload and c.rolled_to != rotation.generation}
+    reloads = {str(c.ref) for c in seen.consumers if c.reload and c.rolled_to != roll_generation(rotation, side)}
     if pod.consumer in reloads:
         return False  # it is restarted first
+    if _being_replaced(rotation, seen, pod, side, now):
+        return False
     if pod.proves in (Verdict.UNKNOWN, Verdict.NONE) or pod.terminating or rotation.entered is None:
         return False
     since = max(rotation.entered, pod.created or rotation.entered)
     return now - since > rotation.policy.proof_deadline
+
+
+def _being_replaced(rotation: Rotation, seen: Observation, pod: PodProof, side: Side, now: datetime) -> bool:
+    """It is older than the roll of its consumer, which goes on, and in time."""
+    if pod.consumer not in {str(consumer.ref) for consumer in rolling(rotation, seen, side)}:
+        return False
+    begun = rotation.roll_started.get(f"{pod.consumer}@{roll_generation(rotation, side)}", now)
+    older = pod.created is None or pod.created < begun
+    return older and now - begun <= rotation.policy.progress_deadline
 
 
 def _told(pod: PodProof) -> str:

@@ -114,6 +114,7 @@ def pod_of(found: Json, secret: str) -> PodRecord:
         host_network=at(spec, "hostNetwork") is True,
         probe_image=_probe_image(status),
         probe_port=_probe_port(spec),
+        probe_awaited=_probe_awaited(spec),
         deliveries=deliveries(spec, secret),
         container_starts=_starts(status),
         probe_altered=_probe_altered(spec),
@@ -163,6 +164,11 @@ def _probe_image(status: Json) -> str:
             if text(one, "name") == PROBE_CONTAINER and mapping(one, "state", "running"):
                 return text(one, "image")
     return ""
+
+
+def _probe_awaited(spec: Json) -> bool:
+    """Will our sidecar run here, if it does not already?"""
+    return any(text(one, "name") == PROBE_CONTAINER for one in listed(spec, "initContainers"))
 
 
 def _probe_altered(spec: Json) -> bool:

@@ -107,8 +107,10 @@ class ProbeClient:
     def _unaskable(self, pod: PodRecord) -> str:
         if pod.host_network:
             return "it runs on the host's network, where its probe cannot be told from others"
+        if not pod.probe_image and pod.probe_awaited:
+            return "its probe does not run: the pod is starting or ending, else look with: kubectl describe pod"
         if not pod.probe_image:
-            return f'it has no running probe: its template needs the label {INJECT}: "true" and a restart'
+            return f'it has no probe: its template needs the label {INJECT}: "true" and a restart'
         if self._images and _plain(pod.probe_image) not in self._images:
             return "its probe runs from an image that is not Keyturn's: restart it, so that it is injected anew"
         if pod.probe_altered:

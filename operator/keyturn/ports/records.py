@@ -142,6 +142,7 @@ class PodRecord:
     probe_port: int
     deliveries: tuple[Delivery, ...]
     container_starts: Mapping[str, datetime]  # app containers running now
+    probe_awaited: bool = False  # it has a sidecar of ours, which may not run yet, or no longer
     probe_altered: bool = False  # it would not run as the injector writes it: another program may answer
     unsaid_users: Mapping[str, RunsAs | None] = field(default_factory=dict[str, RunsAs | None])
     """Containers whose user or group the spec leaves to the image, and what the kubelet tells (None: nothing)."""

@@ -12,7 +12,7 @@ from keyturn.cli.views.plain import NARROW, plain
 from keyturn.cli.views.plans import plan_list, plan_page
 from keyturn.cli.views.reasons import plan_reasons, rotation_reasons
 from keyturn.cli.views.spans import ahead, span
-from keyturn.cli.views.tree import rotation_tree
+from keyturn.cli.views.tree import fitting_tree, rotation_tree
 from keyturn.ports import RotationRecord
 from support.golden import assert_golden
 from support.seen import NOW, before, condition, history, plan, pod, rotation
@@ -212,3 +212,21 @@ def test_fifty_unproven_pods_are_counted_and_not_all_drawn() -> None:
 
 def test_a_phase_of_a_newer_version_is_shown_as_it_is() -> None:
     assert "Quarantine" in plain(rotation_tree(rotation(phase="Quarantine"), NOW))
+
+
+@pytest.mark.parametrize("height", [22, 30, 60])
+def test_a_rotation_of_many_pods_and_sessions_fits_the_terminal_and_counts_what_it_leaves_out(height: int) -> None:
+    pods = [pod(f"orders-api-6d5f9c7b4-{i:05}", "orders-api", "Old", "Session shows the old one") for i in range(30)]
+    pool = [SESSION.model_copy(update={"pod": line.pod, "client": f"10.88.0.{i}"}) for i, line in enumerate(pods)]
+    record = verifying(pod_proofs=pods, old_sessions=pool * 3, pods={"total": 30, "proven": 0})
+    text = plain(fitting_tree(record, NOW, None, width=NARROW, height=height))
+    assert text.count("\n") <= height
+    assert "more pods" in text
+    assert "more with sessions open" in text
+    assert text.startswith(record.key.name)
+    assert "Delete" in text
+
+
+def test_a_pool_of_sessions_is_one_line() -> None:
+    text = plain(rotation_reasons(verifying(old_sessions=[SESSION] * 4), NOW))
+    assert text.count("10.88.0.12") == 1

@@ -137,6 +137,7 @@ async def test_a_probe_without_the_plans_key_is_told_apart_from_one_that_is_not_
     [
         ({"host_network": True}, "host's network"),
         ({"probe_image": ""}, 'keyturn.dev/inject: "true"'),
+        ({"probe_image": "", "probe_awaited": True}, "its probe does not run: the pod is starting or ending"),
         ({"probe_image": "evil/probe:1"}, "not Keyturn's"),
         ({"address": ""}, "no address"),
     ],

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from keyturn.api.base import format_duration
 from keyturn.api.conditions import ConditionType, condition
-from keyturn.api.kinds import Blocker, PodLine, SessionLine
+from keyturn.api.kinds import Blocker, PodLine
 from keyturn.cli.views.plain import bullet, columns
 from keyturn.cli.views.spans import ago
-from keyturn.cli.views.standing import finished, headline, obstacles, troubles, wanted, what_to_do
+from keyturn.cli.views.standing import Holder, finished, headline, holders, obstacles, troubles, wanted, what_to_do
 from keyturn.core.model import Kind
 from keyturn.ports import PlanRecord, RotationRecord
 
@@ -40,7 +40,7 @@ def rotation_reasons(record: RotationRecord, now: datetime, plan: PlanRecord | N
         parts += [Text(), Text(counted), _pods(status.pod_proofs)]
         parts += [bullet(f"{line.pod}: {line.why}") for line in doubts if line.proves != wanted(status)]
     if status.old_sessions:
-        parts += [Text(), Text(f"Sessions under {status.old_id}"), _sessions(status.old_sessions, now)]
+        parts += [Text(), Text(f"Sessions under {status.old_id}"), _sessions(holders(status), now)]
     return Group(*parts, Text(), Text("What to do"), Padding(Text(what_to_do(record, stuck)), _INDENT))
 
 
@@ -59,10 +59,10 @@ def _pods(lines: Sequence[PodLine]) -> RenderableType:
     return Padding(table, _INDENT)
 
 
-def _sessions(lines: Sequence[SessionLine], now: datetime) -> RenderableType:
-    table = columns("FROM", "POD", "OPEN FOR")
-    for line in lines:
-        table.add_row(line.client, line.pod or line.consumer or "unknown", ago(line.since, now))
+def _sessions(holding: Sequence[Holder], now: datetime) -> RenderableType:
+    table = columns("FROM", "POD", "OPEN", "FOR")
+    for holder in holding:
+        table.add_row(holder.client, holder.whose, str(holder.count), ago(holder.since, now))
     return Padding(table, _INDENT)
 
 

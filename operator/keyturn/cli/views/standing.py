@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from keyturn.api.conditions import ConditionType, condition
-from keyturn.api.kinds import Blocker, RotationStatus
+from keyturn.api.kinds import Blocker, RotationStatus, SessionLine
 from keyturn.cli.views.spans import span
 from keyturn.core.compromised import TABLES
 from keyturn.core.memory import ON_REQUEST
@@ -53,6 +56,28 @@ def wanted(status: RotationStatus) -> Verdict:
 def swap(status: RotationStatus) -> str:
     """``orders_a -> orders_b``; empty before both are known."""
     return f"{status.old_id} → {status.new_id}" if status.old_id and status.new_id else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever has sessions of the old credential open: so many, the oldest since then."""
+
+    principal: str
+    client: str
+    whose: str
+    count: int
+    since: datetime | None
+
+
+def holders(status: RotationStatus) -> tuple[Holder, ...]:
+    """Sessions of the old credential by who holds them: a pool is one line."""
+    found: dict[tuple[str, str, str], list[SessionLine]] = {}
+    for line in status.old_sessions:
+        found.setdefault((line.principal, line.client, line.pod or line.consumer or "unknown"), []).append(line)
+    return tuple(
+        Holder(*who, len(lines), min((line.since for line in lines if line.since), default=None))
+        for who, lines in found.items()
+    )
 
 
 def obstacles(status: RotationStatus) -> tuple[Blocker, ...]:

@@ -12,6 +12,7 @@ from rich.tree import Tree
 
 from keyturn.api.base import format_duration
 from keyturn.api.kinds import PhaseEntry, PodLine, RotationStatus
+from keyturn.cli.views.plain import plain
 from keyturn.cli.views.spans import ago, span
 from keyturn.cli.views.standing import (
     BACK,
@@ -19,6 +20,7 @@ from keyturn.cli.views.standing import (
     cause,
     finished,
     going_back,
+    holders,
     obstacles,
     phase_of,
     swap,
@@ -33,17 +35,30 @@ _STYLES = {_DONE: "green", _HERE: "bold cyan", _TO_COME: "dim", _LEFT: "red"}
 _SOME = 12  # lines of pods, sessions or blockers before the rest is only counted
 
 
-def rotation_tree(record: RotationRecord, now: datetime, plan: PlanRecord | None = None) -> RenderableType:
+def fitting_tree(
+    record: RotationRecord, now: datetime, plan: PlanRecord | None, *, width: int, height: int
+) -> RenderableType:
+    """The tree with as many pods, sessions and blockers as fit so many lines; what is left out is counted."""
+    trees = (rotation_tree(record, now, plan, some) for some in range(_SOME, -1, -1))
+    tree = next(trees)
+    while plain(tree, width).count("\n") > height and (fewer := next(trees, None)) is not None:
+        tree = fewer
+    return tree
+
+
+def rotation_tree(
+    record: RotationRecord, now: datetime, plan: PlanRecord | None = None, some: int = _SOME
+) -> RenderableType:
     """The whole rotation: what is done, where it is and whom it waits for, what is to come."""
     status = record.status
     tree = Tree(_title(record, now), guide_style="dim")
     for mark, phase, took in _rows(record, now):
         branch = tree.add(Text.assemble((f"{mark} ", _STYLES[mark]), f"{phase:<11}", (took, "dim")))
         if mark == _HERE:
-            for line in _present(status, now):
+            for line in _present(status, now, some):
                 branch.add(line)
             if not finished(status):
-                _add_pods(branch, status)
+                _add_pods(branch, status, some)
     stuck = () if finished(status) else troubles(plan)
     for words in stuck:
         tree.add(Text(f"the plan cannot go on: {words}", style="yellow"))
@@ -96,20 +111,23 @@ def _took(phase: str, entered: dict[str, datetime], status: RotationStatus, now:
     return span(until - entered[phase])
 
 
-def _present(status: RotationStatus, now: datetime) -> Iterator[Text]:
+def _present(status: RotationStatus, now: datetime, some: int) -> Iterator[Text]:
     """What is waited for in the present phase."""
     if clock := _clock(status):
         yield Text(clock)
     drawn = {line.pod for line in status.pod_proofs}  # says itself what it lacks
     waited = [blocker for blocker in obstacles(status) if blocker.pod not in drawn]
-    for blocker in waited[:_SOME]:
+    for blocker in waited[: max(some, 1)]:
         who = blocker.pod or blocker.consumer
         yield Text.assemble((f"{who}: " if who else "", "bold"), blocker.message, (f" ({blocker.reason})", "dim"))
-    yield from _rest(len(waited))
-    for session in status.old_sessions[:_SOME]:
-        whose = session.pod or session.consumer or "unknown"
-        yield Text(f"session under {session.principal} from {session.client} ({whose}) for {ago(session.since, now)}")
-    yield from _rest(len(status.old_sessions))
+    yield from _rest(len(waited) - max(some, 1))
+    holding = holders(status)
+    for holder in holding[:some]:
+        open_ = "session" if holder.count == 1 else f"{holder.count} sessions"
+        yield Text(
+            f"{open_} under {holder.principal} from {holder.client} ({holder.whose}) for {ago(holder.since, now)}"
+        )
+    yield from _rest(len(holding) - some, "with sessions open")
 
 
 def _clock(status: RotationStatus) -> str:
@@ -123,11 +141,11 @@ def _clock(status: RotationStatus) -> str:
     return f"quiet for {span(status.clock.observed)} of {format_duration(needed)}"
 
 
-def _add_pods(branch: Tree, status: RotationStatus) -> None:
+def _add_pods(branch: Tree, status: RotationStatus, some: int) -> None:
     """Pods by consumer, each with its evidence and what it lacks."""
     reasons = {blocker.pod: blocker.message for blocker in status.blockers if blocker.pod}
     shown = sorted(status.pod_proofs, key=lambda line: (line.consumer, line.pod))
-    for consumer, lines in groupby(shown[:_SOME], key=lambda line: line.consumer):
+    for consumer, lines in groupby(shown[:some], key=lambda line: line.consumer):
         mine = list(lines)
         proven = sum(line.proves == wanted(status) for line in mine)
         twig = branch.add(Text(f"{consumer or 'no known workload'}  {proven}/{len(mine)}"))
@@ -135,7 +153,7 @@ def _add_pods(branch: Tree, status: RotationStatus) -> None:
             leaf = twig.add(_pod(line, status))
             if line.proves != wanted(status) and (lacks := reasons.get(line.pod) or line.why):
                 leaf.add(Text(lacks, style="yellow"))
-    for text in _rest(max(status.pods.total, len(shown)) if shown else 0):
+    for text in _rest(max(status.pods.total, len(shown)) - some if shown else 0, "pods"):
         branch.add(text)
 
 
@@ -146,9 +164,9 @@ def _pod(line: PodLine, status: RotationStatus) -> Text:
     return Text.assemble((f"{mark} ", _STYLES[mark]), line.pod, (ending, "yellow"), "  ", (evidence, "dim"))
 
 
-def _rest(count: int) -> Iterator[Text]:
-    if count > _SOME:
-        yield Text(f"and {count - _SOME} more", style="dim")
+def _rest(count: int, of: str = "") -> Iterator[Text]:
+    if count > 0:
+        yield Text(f"and {count} more {of}".rstrip(), style="dim")
 
 
 def _ending(status: RotationStatus) -> Text:
