@@ -270,6 +270,8 @@ class PlanStatus(Model):
     current_id: str = Field(default="", description="The credential the Secret holds (public name).")
     generation: int = Field(default=0, description="Counter: every staged value and every roll has its own.")
     active_rotation: str = Field(default="", description="The Rotation that runs now.")
+    active_uid: str = Field(default="", description="Its uid: one made anew under its name is another one.")
+    active_mode: str = Field(default="", description="Its mode, should it be deleted: what may then be enabled again.")
     last_rotation: str = Field(default="", description="The Rotation that ran last, or runs.")
     last_rotation_phase: str = Field(default="", description="Its phase.")
     last_rotation_reason: str = Field(default="", description="Why it went back, CamelCase; empty when it did not.")

@@ -33,7 +33,7 @@ from keyturn.ports import (
     Unavailable,
 )
 from keyturn.ports.records import STATUS_UNREADABLE
-from keyturn.reconciler import adopt, plans, record, users, words
+from keyturn.reconciler import adopt, plans, record, recovery, users, words
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Sight
 from keyturn.reconciler.scene import Scene
@@ -64,6 +64,7 @@ class Reconciler:
         self._adopter = adopt.Adopter(cluster, providers, probes, clock)
         self._desk = plans.Desk(cluster, probes, clock, reporter)
         self._observer = Observer(cluster, probes, clock)
+        self._recovery = recovery.Recovery(cluster, clock)
         self._actor = Actor(cluster, probes, epoch)
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
         self._noted: dict[str, datetime] = {}  # rebuildable: when blockers were last written
@@ -86,7 +87,7 @@ class Reconciler:
         if unreadable is not None:
             return await self._unreadable(plan, unreadable)
         active = _following(_named(rotations, plan.status.active_rotation), plan)
-        if plan.deleting and not _changed_something(active):
+        if plan.deleting and not recovery.lost(plan, active) and not _changed_something(active):
             return await self._desk.release(plan)
         if plan.deleting and self._desk.overdue(plan):
             return await self._desk.give_up(plan)
@@ -119,6 +120,8 @@ class Reconciler:
     ) -> timedelta | None:
         if not plan.status.adopted_at:
             return await self._adopter.adopt(plan, provider, place)
+        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, provider):
+            return AT_ONCE
         if active is None or not _going_on(active):
             self._cluster.unfollow(plan.key)
             return await self._desk.next(plan, rotations, active, provider, place)

@@ -94,6 +94,8 @@ class Desk:
         status = plan.status.model_copy(
             update={
                 "active_rotation": chosen.key.name,
+                "active_uid": chosen.uid,
+                "active_mode": chosen.spec.mode,
                 "generation": plan.status.generation + 2,
                 "ran": [*plan.status.ran, chosen.key.name][-_MOST_NAMES:],
                 "last_rotation": chosen.key.name,
@@ -126,6 +128,8 @@ class Desk:
         status = plan.status.model_copy(
             update={
                 "active_rotation": "",
+                "active_uid": "",
+                "active_mode": "",
                 "current_id": current,
                 "last_rotation_phase": phase,
                 "last_rotation_reason": why,

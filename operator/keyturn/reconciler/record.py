@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from keyturn.api.base import Condition
@@ -24,6 +25,7 @@ from keyturn.core import convergence, gates
 from keyturn.core.model import (
     Clock,
     Consent,
+    Existence,
     Kind,
     Mode,
     ObjectKey,
@@ -38,7 +40,8 @@ from keyturn.core.model import (
     Trial,
 )
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD, Decision
-from keyturn.ports import RotationRecord
+from keyturn.core.steps import enter
+from keyturn.ports import PlanRecord, RotationRecord
 
 MOST_LINES = 50
 _BACKWARD_PHASES = frozenset(s.phase for s in BACKWARD) | {Phase.ROLLED_BACK}
@@ -80,6 +83,22 @@ def begin(spec: RotationPlanSpec, old_id: str, generation: int, observed: int, n
         old_id=old_id,
         history=[PhaseEntry(phase=Phase.PREFLIGHT, at=now)],
     )
+
+
+def recovered(
+    found: RotationRecord, plan: PlanRecord, new_id: str, old: Existence | None, now: datetime
+) -> RotationStatus:
+    """The status of a Rotation made anew, when the one that ran was deleted in the middle, and its memory with it.
+
+    It goes back; if OLD is retired already, or somebody else may know it, it goes on, and everything is asked again.
+    """
+    first = begin(plan.spec, plan.status.current_id, plan.status.generation - 1, found.generation, now)
+    rotation = replace(load(replace(found, status=first), plan.key), new_id=new_id)
+    gone = old in (Existence.RETIRED, Existence.ABSENT, None)
+    phase = Phase.DELETE if gone else Phase.ENABLE if rotation.policy.mode is Mode.GRACEFUL else Phase.CREATE
+    why = Problem("RotationLost", "the Rotation was deleted in the middle; the old credential serves again")
+    decision = enter(phase, rotation, now, why if phase is Phase.ENABLE else None)
+    return store(first, replace(decision, entered=(phase,)), None, None, found.generation, now)
 
 
 def load(record: RotationRecord, plan: ObjectKey) -> Rotation:

@@ -87,8 +87,16 @@ def _delete_plan(world: World) -> None:
     world.cluster.delete_plan(world.clock.now())
 
 
-def _delete_rotation(world: World) -> None:
+def delete_rotation(world: World) -> None:
+    """As ``kubectl delete`` does it, or Git that prunes."""
     world.cluster.the_rotations.pop("orders-1", None)
+
+
+def replace_rotation(world: World) -> None:
+    """Deleted and applied again, as Git may do it."""
+    former = world.cluster.the_rotations.pop("orders-1", None)
+    if former is not None:
+        world.cluster.add_rotation("shop", "orders-1", former.spec)
 
 
 def _second_rotation(world: World) -> None:
@@ -121,6 +129,6 @@ FAULTS = (
     Fault("admin Secret gone", "people", _admin_gone, _admin_back, lasting(30), fm=(53,)),
 )
 APART = (
-    Fault("rotation deleted", "people", _delete_rotation, fm=(58,)),
+    Fault("rotation deleted", "people", delete_rotation, fm=(58,)),
     Fault("second rotation asked", "people", _second_rotation, fm=(57,)),
 )
