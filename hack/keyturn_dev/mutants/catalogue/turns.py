@@ -44,8 +44,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "deleted-plan-let-go-in-the-middle",
         "A plan deleted in the middle of a rotation is let go at once, with its escrow.",
         LOOP,
-        "        if plan.deleting and not _changed_something(active):\n",
+        "        if plan.deleting and not recovery.lost(plan, active) and not _changed_something(active):\n",
         "        if plan.deleting:\n",
+    ),
+    mutant(
+        "lost-rotation-forgotten",
+        "A Rotation deleted in the middle is taken for one that changed nothing.",
+        LOOP,
+        "        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, provider):\n",
+        "        if False:\n",
     ),
     mutant(
         "adopted-untried",
