@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from keyturn.core.gates import NOT_ASKED, UNSETTLED, YES, Answer, Blocker, Fail, Gate, Wait, wanted
-from keyturn.core.model import ConsumerView, Observation, PodProof, Rotation, Side, Verdict
+from keyturn.core.model import ConsumerView, Mode, Observation, PodProof, Rotation, Side, Verdict
 
 
 def stale(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerView, ...]:
@@ -28,6 +28,15 @@ def stale(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerVi
 def roll_generation(rotation: Rotation, side: Side) -> int:
     """The generation of the roll towards this side."""
     return rotation.generation if side is Side.NEW else rotation.unroll_generation
+
+
+def waits_for_others(rotation: Rotation, consumer: ConsumerView, side: Side) -> bool:
+    """One roll at a time for a workload: towards NEW we wait for whoever is rolling it.
+
+    Going back cannot wait, and neither can pods that a contained OLD keeps unready: only our restart settles them.
+    """
+    urgent = side is Side.OLD or rotation.policy.mode is Mode.CONTAINMENT
+    return not consumer.settled and not urgent
 
 
 def rolling(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerView, ...]:
@@ -57,7 +66,8 @@ def rolled(side: Side) -> Gate:
                 )
         for consumer in stale(rotation, seen, side):
             since = rotation.roll_started.get(f"{consumer.ref}@{UNSETTLED}")
-            if since is not None and now - since > rotation.policy.progress_deadline:
+            late = since is not None and now - since > rotation.policy.progress_deadline
+            if late and waits_for_others(rotation, consumer, side):
                 message = f"{consumer.ref} did not settle, so its restart could not begin"
                 return Fail("ConsumerUnsettled", message, _why_not_ready(seen, consumer, side))
         waiting = (*rolling(rotation, seen, side), *stale(rotation, seen, side))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from keyturn.core.convergence import roll_generation, rolling, stale
+from keyturn.core.convergence import roll_generation, rolling, stale, waits_for_others
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -66,8 +66,7 @@ def restart(side: Side) -> Effects:
     def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
         free = max(0, rotation.policy.max_parallel - len(rolling(rotation, seen, side)))
         generation = roll_generation(rotation, side)
-        # One roll at a time for a workload: towards NEW we wait for whoever is rolling it; going back cannot wait.
-        ready = [c for c in stale(rotation, seen, side) if c.settled or side is Side.OLD]
+        ready = [c for c in stale(rotation, seen, side) if not waits_for_others(rotation, c, side)]
         chosen = sorted(ready, key=lambda c: c.ref)[:free]
         return (*(RestartConsumer(c.ref, generation) for c in chosen), *refresh(side)(rotation, seen, _now))
 

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from keyturn.core.compromised import AVAILABILITY, CONTAINMENT, TABLES
-from keyturn.core.effects import ContainCredential, EnableCredential, EscrowCredential, WriteSecret
+from keyturn.core.effects import ContainCredential, EnableCredential, EscrowCredential, RestartConsumer, WriteSecret
 from keyturn.core.gates import Wait
 from keyturn.core.model import (
     Consent,
+    ConsumerView,
     Existence,
     Idle,
     Mode,
@@ -27,7 +28,7 @@ from keyturn.core.model import (
     Verdict,
 )
 from keyturn.core.rotation import FINISHED, decide, tries
-from unit.core.test_rotation import NOW, POLICY, rotation, seen
+from unit.core.test_rotation import API, NOW, POLICY, pod, rotation, seen
 from unit.core.test_rotation import off as well_off
 
 EVERY_STEP = [(mode, step.phase) for mode, table in TABLES.items() for step in table]
@@ -63,6 +64,18 @@ def test_nothing_ever_enables_the_old_credential(mode: Mode, phase: Phase) -> No
     ):
         decision = decide(known_to_others(phase, mode), view, NOW)
         assert not any(isinstance(effect, EnableCredential) for effect in decision.effects)
+
+
+def test_contained_pods_that_cannot_become_ready_are_restarted_and_not_waited_for() -> None:
+    """Given pods that are unready because OLD is refused, only the restart settles their workload."""
+    consumer = ConsumerView(API, rolled_to=None, settled=False, healthy=False)
+    view = off(consumers=(consumer,), pods=(pod(Verdict.OLD, ready=False),))
+    contained = known_to_others(Phase.ROLL, roll_started={f"{API}@0": NOW - timedelta(hours=1)})
+    decision = decide(contained, view, NOW)
+    assert RestartConsumer(API, 7) in decision.effects
+    assert decision.rotation.paused is None
+    waiting = decide(known_to_others(Phase.ROLL, Mode.AVAILABILITY), view, NOW)
+    assert not any(isinstance(effect, RestartConsumer) for effect in waiting.effects)
 
 
 @pytest.mark.parametrize(("mode", "phase"), EVERY_STEP)

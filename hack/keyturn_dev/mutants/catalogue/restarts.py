@@ -41,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "roll-over-somebody-elses-roll",
         "A consumer that somebody else is rolling just now is restarted at once.",
         PLANNING,
-        "if c.settled or side is Side.OLD]",
+        "if not waits_for_others(rotation, c, side)]",
         "if c.ref]",
     ),
     mutant(
