@@ -1,9 +1,15 @@
-"""How a rotation may end: exactly as one without faults does, and then nothing is written any more (I6, I7)."""
+"""How a rotation may end: exactly as one without faults does, and then nothing is written any more (I6, I7).
+
+What others change after the operator's last look, nobody can have seen: that is drift. It is not mended but told, and
+once people have mended it, all is as it must be.
+"""
 
 from __future__ import annotations
 
+from keyturn.api.conditions import ConditionType, condition
 from keyturn.core.model import Existence
-from support.memory_backend import Role
+from support.memory_backend import KEYTURN, SOMEBODY, Role
+from support.memory_cluster import OURS
 from support.pods import parsed
 from support.promises import Broken
 from support.world import SPEC, World
@@ -20,6 +26,8 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     _require(world, world.ended, "it never ended")
     _require(world, world.phase in allowed, "it ended otherwise")
     serves, left = ("orders_b", "orders_a") if world.phase == "Complete" else ("orders_a", "orders_b")
+    if _changed_unseen(world, serves):
+        _told_and_mended(world, serves)
     _holds(world, serves)
     _gone(world, left)
     _require(world, world.plan_status.current_id == serves, "the plan names another credential")
@@ -28,6 +36,25 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     if world.phase == "RolledBack":
         _require(world, world.cluster.secret_data == world.secret_before, "the Secret differs from before")
     _rests(world)
+
+
+def _changed_unseen(world: World, serves: str) -> bool:
+    """Did somebody close what serves, or edit the Secret, after the look that the end was decided on?"""
+    role, cluster, last = world.backend.roles[serves], world.cluster, world.promises.last_look
+    closed = not role.enabled and role.changed_by != KEYTURN and role.changed_at is not None and role.changed_at > last
+    differs = cluster.secret_data.get("url") != world.secret_of(serves)["url"]
+    edited = differs and cluster.secret_writers.get("url") != OURS and cluster.secret_changed > last
+    return closed or edited
+
+
+def _told_and_mended(world: World, serves: str) -> None:
+    world.run(1, until=lambda _world: False)
+    world.clock.true += SPEC.check_every
+    world.run(2, until=lambda _world: False)
+    found = condition(world.plan_status.conditions, ConditionType.DRIFT_DETECTED)
+    _require(world, found is not None and found.status == "True", "others changed it last, and nobody was told")
+    world.backend.switch(serves, enabled=True, who=SOMEBODY)
+    world.cluster.edit_secret(world.secret_of(serves), "kubectl")
 
 
 def _holds(world: World, serves: str) -> None:

@@ -55,6 +55,7 @@ class MemoryCluster:
         self.secret_changed = now
         self.fleet = Fleet(backend, self._shared, backend.now)
         self.said: list[Announcement] = []
+        self.overheard: Callable[[str], None] = lambda _words: None  # hears every Event
         self.other_plans: list[PlanRecord] = []
         self.secret_shown: dict[str, object] = {}  # fields of the consumers' Secret that differ
         self.bystanders: list[Pod] = []  # pods that reference the Secret and belong to no simulated workload
@@ -247,6 +248,7 @@ class MemoryCluster:
         self.secret_data.clear()
         self.secret_writers.clear()
         self.touch_secret()
+        self.secret_changed = self.fleet.now()
 
     def _shared(self) -> SharedSecret:
         return SharedSecret(self.secret_data.get("url"), self.secret_writers.get("url", ""), self.secret_changed)
@@ -344,6 +346,7 @@ class MemoryCluster:
     async def announce(self, about: ObjectKey, kind: str, uid: str, event: Announcement) -> None:
         del about, kind, uid
         self.said.append(event)
+        self.overheard(f"{event.reason}: {event.message}")
 
     async def arm(self, generations: Mapping[int, Mapping[str, Sealed]]) -> None:
         """The probes' own Secret: which values a pod may show. One that is right already is not written."""

@@ -66,8 +66,9 @@ def retry(world: World) -> None:
 
 
 def put_the_secret_back(world: World) -> None:
-    """From Git, or from a copy: the credential that served before."""
-    world.cluster.edit_secret(world.secret_before, "kubectl")
+    """From Git, or from a copy: the credential that served before; the new one once that is gone for good."""
+    gone = world.phase in ("Delete", "Complete")
+    world.cluster.edit_secret(world.secret_of("orders_b" if gone else "orders_a"), "kubectl")
 
 
 def remove_the_stranger(world: World) -> None:

@@ -1,7 +1,8 @@
 """What must always hold, asked after every event of the simulated world, from what is really so and not from status.
 
-I1 nobody is locked out, I2 nothing is lost, I3 order, I4 no leak, I5 bounded. That it ends (I6) and that a rollback is
-clean (I7) can only be said at the end: ``endings.py``.
+I1 nobody is locked out, I2 nothing is lost, I3 order, I4 no leak, I5 bounded; and what people asked for is kept: a
+freeze, a pause, their approval. That it ends (I6) and that a rollback is clean (I7) can only be said at the end:
+``endings.py``.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from keyturn.core.model import Idle
+from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
 from support.memory_backend import KEYTURN
 from support.pods import Pod, Reading, parsed
+from support.said import forms
 
 if TYPE_CHECKING:
     from support.world import World
 
 HEALED_WITHIN = 12  # steps of an undisturbed operator, until a lock-out that others caused is mended
+ENTERED_JUST_NOW = timedelta(seconds=1)
+CHANGES = frozenset({"ensure", "contain", "disable", "delete", "end-sessions", "write-secret", "restart", "touch"})
 
 
 class Broken(AssertionError):
@@ -40,19 +45,26 @@ class Promises:
         self.world = world
         self.quiet: dict[str, Quiet] = {}
         self.step_began: datetime = world.clock.true
+        self.last_look = world.clock.true  # the one that the end was decided on
         self.answered: set[str] = set()  # pods whose probe answered in this step
         self.asked_usage: set[str] = set()
+        self.standing = ""  # what people held up when this step began
+        self.agreed = True  # had enough people agreed when this step began?
         self.phase = ""
         self.cut_off = 0
-        self.secrets: list[bytes] = [b"the-old-value-of-orders"]
+        self.forms: frozenset[str] = frozenset()  # of every value that there is
+        self.values = 0
         self.suspended = False  # a test breaks the world on purpose
 
     # ------------------------------------------------------------------------------------------- what it hears
 
     def step_begins(self) -> None:
-        self.step_began = self.world.clock.true
+        world = self.world
+        self.step_began = world.clock.true
         self.answered.clear()
         self.asked_usage.clear()
+        self.standing = "a freeze" if world.cluster.frozen_by else "a pause" if world.paused_by_people else ""
+        self.agreed = bool(world.cluster.said_yes) or not world.approvals
 
     def usage_told(self, id_: str, idle: Idle) -> None:
         """The operator was told whether a principal is in use."""
@@ -71,7 +83,7 @@ class Promises:
             return
         role, words = self.world.backend.roles.get(id_), f"I1: {pod.name} is refused as {id_} in {self.world.phase}"
         known = [parsed_value for parsed_value in self.world.known_values if parsed_value == value]
-        if role is None or not known:
+        if role is None or not known or pod.uid in self.world.losses:
             return  # a value that neither Keyturn nor the plan's owner ever put anywhere
         if role.changed_by != KEYTURN and not role.retired:
             return
@@ -101,7 +113,12 @@ class Promises:
             return
         if kind == "save-rotation":
             self._entered(self.world.phase)
-        if kind in ("disable", "delete") and self.world.mode == "Graceful":
+            self.said(self.world.rotation_status.model_dump_json())
+        elif kind == "save-plan":
+            self.said(self.world.plan_status.model_dump_json())
+        elif kind in CHANGES:
+            self._people_are_heeded(kind, about)
+        if kind in ("disable", "delete") and (self.world.mode != "Containment" or kind == "delete"):
             self._safe_to_close(about, kind)
         self.check()
 
@@ -110,7 +127,10 @@ class Promises:
         if phase == self.phase:
             return
         self.phase, old = phase, self.world.rotation_status.old_id
-        if self.world.rotation_status.entered_at != self.world.clock.now():
+        if phase in FINISHED:
+            self.last_look = self.step_began
+        entered = self.world.rotation_status.entered_at
+        if entered is None or abs(self.world.clock.now() - entered) > ENTERED_JUST_NOW:
             return  # put there by a test, or another version
         since = self.quiet.get(old, Quiet()).since
         if phase == "Disable" and self.world.mode == "Graceful":
@@ -119,11 +139,13 @@ class Promises:
             self._quiet_for(old, self.world.watch, self._unmissed_since(old, since), f"I3: Delete entered, {old}")
 
     def _unmissed_since(self, id_: str, since: datetime | None) -> datetime | None:
-        """Seen idle, closed, and without a correct login that was refused."""
+        """Seen idle, closed, and without a correct login that was refused; if compromised, of a known consumer."""
         role, backend = self.world.backend.roles[id_], self.world.backend
         if since is None or role.enabled or role.changed_at is None:
             return None
-        missed = [a.started for a in backend.attempts if a.principal == id_ and a.started is not None]
+        known = {pod.address for pod in self.world.cluster.fleet.pods()}
+        counts = [a for a in backend.attempts if self.world.mode == "Graceful" or a.client_address in known]
+        missed = [a.started for a in counts if a.principal == id_ and a.started is not None]
         return max([since, role.bites_at or role.changed_at, *missed])
 
     # ----------------------------------------------------------------------------------------------------- I3
@@ -133,7 +155,7 @@ class Promises:
         world, words = self.world, f"I3: {kind} of {id_} in {self.world.phase}"
         for pod in world.cluster.fleet.pods():
             read = _read(pod, world)
-            if read is None or pod.crashed or read.at > self.step_began or pod.uid in world.accepted_losses:
+            if read is None or pod.crashed or read.at > self.step_began or pod.uid in world.losses:
                 continue
             login = parsed(read.value)
             if login is not None and login[0] == id_:
@@ -146,6 +168,17 @@ class Promises:
             raise Broken(f"{words}, while the Secret holds it")
         if id_ not in self.asked_usage:
             raise Broken(f"{words}, and the backend was not asked who uses it")
+
+    def _people_are_heeded(self, kind: str, about: str) -> None:
+        """What was held up before the look began stays so, but for what cannot be undone; OLD goes only if agreed."""
+        world, old = self.world, about == self.world.rotation_status.old_id
+        if world.overtaken:
+            return  # a stopped leader's late write: decided before people said anything
+        unstoppable = world.phase in ("Enable", "Delete") and self.standing == "a pause"
+        if self.standing and not unstoppable:
+            raise Broken(f"people are not heeded: {kind} {about} in {world.phase}, in spite of {self.standing}")
+        if kind in ("disable", "contain", "delete") and old and not self.agreed:
+            raise Broken(f"people are not heeded: {kind} of {about} in {world.phase} without their approval")
 
     def _quiet_for(self, id_: str, wanted: timedelta, since: datetime | None, words: str) -> None:
         chain = self.quiet.get(id_, Quiet())
@@ -171,10 +204,10 @@ class Promises:
 
     def said(self, text: str) -> None:
         """I4: something that others can read."""
-        raw = text.encode()
-        for value in (*self.secrets, *(v.reveal() for v in self.world.provider.minted)):
-            if value in raw:
-                raise Broken("I4: a value stands where others can read it")
+        if self.values != len(values := self.world.known_values):
+            self.forms, self.values = forms(values), len(values)
+        if any(form in text for form in self.forms):
+            raise Broken("I4: a value stands where others can read it")
 
 
 def _read(pod: Pod, world: World) -> Reading | None:

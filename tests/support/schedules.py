@@ -18,7 +18,7 @@ from support.catalogue import FAULTS, STALL
 from support.endings import came_to_rest
 from support.fault import Fault
 from support.switchboard import Strike
-from support.world import API, World
+from support.world import API, INSIDE, World
 
 LIMIT = 1500  # ticks; a rotation without faults takes about sixty
 BEFORE = "before "
@@ -83,7 +83,9 @@ class Conductor:
             self.asleep.remove((until, wake, task))
             wake.set()
             world.tasks.remove(task)
+            world.overtaken = True
             await task
+            world.overtaken = False
         here = f"{world.phase or 'Start'}+{world.ticks_in.get(world.phase, 1) - 1}"
         for happening in [h for h in self.due if h.when == here]:
             self._begin(happening)
@@ -94,6 +96,7 @@ class Conductor:
             if happening.name == STALL.name:
                 await self._stall(happening)
             else:
+                self.world.clock.true += INSIDE
                 self._begin(happening)
 
     async def _stall(self, happening: Happening) -> None:

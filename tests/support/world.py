@@ -32,6 +32,7 @@ from support.memory_provider import MemoryProvider
 from support.people import People
 from support.pods import Pod, Workload
 from support.promises import Promises
+from support.said import Ears
 from support.switchboard import Crash, Switchboard
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ OLD_URL = Sealed("postgresql://orders_a:the-old-value-of-orders@db.shop.svc:5432
 SPEC = spec()
 API, WORKER, READER = (ConsumerRef("Deployment", "shop", name) for name in ("api", "worker", "reader"))
 LONGEST_TICK = timedelta(seconds=10)
+INSIDE = timedelta(milliseconds=1)  # what others do within or right after a look comes after its beginning
 DULL = 4  # ticks in which nothing happened, until time passes faster
 _LOOPS: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a loop does not survive a fork
 
@@ -79,11 +81,12 @@ class World:
     abort_in: str | None = None  # a person aborts when this phase is first seen
     gitops_holds: Sealed | None = None  # another writer puts this value back whenever it differs
     active: set[str] = field(default_factory=set)  # faults that go on
-    accepted_losses: set[str] = field(default_factory=set)
     operator_down: bool = False
     wakes_late: timedelta = timedelta()
     epoch: int = 1
     people_act: bool = False
+    request: dict[str, object] = field(default_factory=lambda: {"planRef": {"name": "orders"}})  # what is asked for
+    overtaken: bool = False  # a leader that was stopped goes on right now
     happenings: list[Callable[[World], None]] = field(default_factory=list)  # asked before every tick
 
     conductor: Conductor | None = None  # of a schedule of faults
@@ -105,6 +108,7 @@ class World:
         self.board.after_write = self.promises.wrote
         self.provider.told = self.promises.usage_told
         self.cluster.fleet.refused = self.promises.login_refused
+        self.cluster.overheard = self.promises.said
         self.dull, self.ticks_in, self.ticks = 0, dict[str, int](), 0
         self.tasks: list[asyncio.Task[object]] = []  # of operators that were stopped in the middle of a step
         self.rivals: list[Reconciler] = []  # other operators that believe to lead
@@ -121,11 +125,10 @@ class World:
         self.operator = self.new_operator(self.epoch)
 
     def new_operator(self, epoch: int) -> Reconciler:
-        return Reconciler(self.cluster, self, self, self.clock, Silence(), lambda: epoch)
+        return Reconciler(self.cluster, self, self, self.clock, Ears(self.promises.said), lambda: epoch)
 
     def ask_for_rotation(self, name: str = "orders-1") -> None:
-        request = RotationSpec.model_validate({"planRef": {"name": "orders"}})
-        self.cluster.add_rotation("shop", name, request)
+        self.cluster.add_rotation("shop", name, RotationSpec.model_validate(self.request))
 
     def abort(self, name: str = "orders-1") -> None:
         self.cluster.edit_rotation(name, abort=True)
@@ -145,6 +148,21 @@ class World:
         return self._latest.spec.mode if self._latest is not None else "Graceful"
 
     @property
+    def paused_by_people(self) -> bool:
+        """Not: by itself."""
+        return self._latest is not None and self._latest.spec.pause
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """Pods whose loss people accepted, by uid."""
+        return self._latest.spec.accept_loss if self._latest is not None else ()
+
+    @property
+    def approvals(self) -> int:
+        """How many people must agree, by the plan."""
+        return self.cluster.the_plan.spec.retire.approvals if self.cluster.the_plan else 0
+
+    @property
     def _latest(self) -> RotationRecord | None:
         """The rotation that runs, or ran last."""
         return self.cluster.the_rotations.get(self.plan_status.last_rotation or "orders-1")
@@ -152,6 +170,15 @@ class World:
     @property
     def plan_status(self) -> PlanStatus:
         return self.cluster.the_plan.status if self.cluster.the_plan else PlanStatus()
+
+    def secret_of(self, id_: str) -> Mapping[str, Sealed]:
+        """The consumers' Secret as it is when this credential serves."""
+        if id_ == "orders_a":
+            return self.secret_before
+        escrow = self.cluster.the_escrow
+        value = escrow.values[id_] if escrow is not None and id_ in escrow.values else self.backend.roles[id_].value
+        url = Sealed(f"postgresql://{id_}:{value.reveal_text()}@db.shop.svc:5432/shop")
+        return {**self.secret_before, "url": url}
 
     @property
     def known_values(self) -> Sequence[Sealed]:
@@ -222,6 +249,7 @@ class World:
         wait = await self._step()
         self.pass_time(wait, before)
         if self.gitops_holds is not None and self.cluster.secret_data.get("url") != self.gitops_holds:
+            self.clock.true += INSIDE
             self.cluster.edit_secret({"url": self.gitops_holds}, "argocd")
         if not self.phases or self.phases[-1] != self.phase:
             self.phases.append(self.phase)

@@ -59,7 +59,6 @@ def test_accepting_the_loss_of_one_pod_accepts_no_other() -> None:
     lost, other = world.cluster.workloads[API].pods[:2]
     for pod in (lost, other):
         pod.lost, pod.ready = True, False
-    world.accepted_losses.add(lost.uid)
     world.cluster.edit_rotation("orders-1", accept_loss=[lost.uid])
     stays(world, "Soak")
 
