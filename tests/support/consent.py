@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keyturn.api.kinds import RotationApprovalSpec, RotationSpec
-from keyturn.core.model import ObjectKey
-from keyturn.ports import ApprovalRecord
+from keyturn.api.kinds import RotationSpec
+from support.agreement import ANN, BOB, CAROL, approval
 from support.memory_cluster import spec
 from support.world import World
 
-ANN, BOB, CAROL = "ann@example.com", "bob@example.com", "carol@example.com"
+__all__ = ["ANN", "BOB", "CAROL", "MARK", "AskingWorld", "approval"]
 MARK = "edited-by.keyturn.dev/"
-
-
-def approval(
-    who: str, digest: str, *, uid: str = "uid-orders-1", deleting: bool = False, strangers: tuple[str, ...] = ()
-) -> ApprovalRecord:
-    wish = {"rotationRef": {"name": "orders-1", "uid": uid}, "digest": digest, "approver": who}
-    said = RotationApprovalSpec.model_validate(wish | {"strangers": list(strangers)})
-    return ApprovalRecord(ObjectKey("shop", f"orders-1-{who}-{digest[:4]}"), f"uid-{who}", said, deleting=deleting)
 
 
 class AskingWorld(World):

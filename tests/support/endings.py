@@ -67,7 +67,7 @@ def _holds(world: World, serves: str) -> None:
     for _ in range(12):
         world.pass_time(None)
     for workload in world.cluster.workloads.values():
-        for pod in workload.pods:
+        for pod in (p for p in workload.pods if not (p.lost and p.uid in world.losses)):
             read = pod.mounted if workload.reload else pod.held
             held = parsed(read.value) if read is not None else None
             _require(world, pod.ready or workload.overridden is not None, f"{pod.name} is not ready")

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from support.catalogue import FAULTS, KINDS
 from support.points import points_of
-from support.schedules import SCENARIOS, Happening, Schedule
+from support.scenarios import SCENARIOS
+from support.schedules import Happening, Schedule
 
 _LATER = (1, 2)  # the second begins so many looks after the first
 

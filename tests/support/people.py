@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from keyturn.core.model import Existence
+from support.agreement import BOB, approval
 
 if TYPE_CHECKING:
     from support.world import World
 
 PATIENCE = timedelta(seconds=90)  # from the first time a reason is read until somebody acts
+QUICKLY = timedelta(seconds=15)  # who only has to agree
 
 
 class People:
@@ -25,6 +27,7 @@ class People:
         self.world = world
         self.reason, self.since = "", world.clock.true
         self.did: list[str] = []
+        self.answers = dict(ANSWERS)
 
     def act(self) -> None:
         """Act on what has been asked for long enough. Nobody acts while something is still broken."""
@@ -32,9 +35,10 @@ class People:
         if reason != self.reason or self.world.disturbed:
             self.reason, self.since = reason, self.world.clock.true
             return
-        if reason in ANSWERS and self.world.clock.true - self.since >= PATIENCE:
+        patience = QUICKLY if self.answers.get(reason) is agree else PATIENCE
+        if reason in self.answers and self.world.clock.true - self.since >= patience:
             self.did.append(reason)
-            ANSWERS[reason](self.world)
+            self.answers[reason](self.world)
             self.since = self.world.clock.true
 
     def _asked(self) -> str:
@@ -47,13 +51,27 @@ class People:
         return ready[0].reason if ready and ready[0].status == "False" else ""
 
 
+def agree(world: World) -> None:
+    """``kubectl keyturn approve``, by somebody who had no hand in it."""
+    asked = world.rotation_status.approval
+    if asked is not None:
+        said = approval(BOB, asked.digest)
+        world.cluster.said_yes[said.key.name] = said
+
+
+def accept_losses(world: World) -> None:
+    """``kubectl keyturn accept-loss``, for every pod whose node is gone."""
+    gone = [pod.uid for pod in world.cluster.fleet.pods() if pod.lost]
+    world.cluster.edit_rotation("orders-1", accept_loss=sorted({*world.losses, *gone}))
+
+
 def abort(world: World) -> None:
     world.abort()
 
 
 def settle_the_secret(world: World) -> None:
-    """Whoever kept writing it is stopped. Going on, people abort; going back, they mend it and say: try again."""
-    if world.rotation_status.turned_back is None:
+    """Whoever kept writing it is stopped. Going on, people abort; where that is no way, they mend it: try again."""
+    if world.rotation_status.turned_back is None and world.mode == "Graceful":
         world.abort()
         return
     put_the_secret_back(world)
@@ -67,8 +85,10 @@ def retry(world: World) -> None:
 
 def put_the_secret_back(world: World) -> None:
     """From Git, or from a copy: the credential that served before; the new one once that is gone for good."""
+    new = world.backend.roles.get("orders_b")
+    forward = world.mode != "Graceful" and new is not None and new.state() is Existence.ACTIVE
     gone = world.phase in ("Delete", "Complete")
-    world.cluster.edit_secret(world.secret_of("orders_b" if gone else "orders_a"), "kubectl")
+    world.cluster.edit_secret(world.secret_of("orders_b" if gone or forward else "orders_a"), "kubectl")
 
 
 def remove_the_stranger(world: World) -> None:
@@ -77,7 +97,7 @@ def remove_the_stranger(world: World) -> None:
 
 
 def end_unknown_sessions(world: World) -> None:
-    known = {pod.address for pod in world.cluster.fleet.pods()}
+    known = {pod.address for pod in world.cluster.fleet.pods() if not pod.lost}
     for port, session in list(world.backend.sessions.items()):
         if session.client_address not in known:
             world.backend.hang_up(port)
@@ -113,6 +133,18 @@ def help_the_rollout(world: World) -> None:
     retry(world)
 
 
+def mend_and_retry(world: World) -> None:
+    """Where it stopped and cannot go back: whatever is broken is mended, then: try again."""
+    end_lost_pods(world)
+    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
+        pod.leaving = 0
+    resume_rollouts(world)
+    url = world.cluster.secret_data.get("url")
+    if all(url != world.secret_of(id_)["url"] for id_ in ("orders_a", "orders_b") if id_ in world.backend.roles):
+        put_the_secret_back(world)
+    retry(world)
+
+
 def end_lost_pods(world: World) -> None:
     """``kubectl delete pod --force`` of pods whose node is gone for good."""
     for pod in [p for p in world.cluster.fleet.pods() if p.lost]:
@@ -120,7 +152,13 @@ def end_lost_pods(world: World) -> None:
 
 
 ANSWERS: dict[str, Callable[[World], None]] = {
+    "AwaitingApproval": agree,
     "SecretContested, paused": settle_the_secret,
+    "RolloutDeadlineExceeded, paused": mend_and_retry,
+    "ConsumerUnsettled, paused": mend_and_retry,
+    "PodsHoldAnother, paused": mend_and_retry,
+    "NewCredentialLacking, paused": mend_and_retry,
+    "NewCredentialRefused, paused": mend_and_retry,
     "SecretForeign": put_the_secret_back,
     "SecretMissing": put_the_secret_back,
     "SecretDiffers": put_the_secret_back,

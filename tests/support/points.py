@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from support.catalogue import FAULTS, STALL
-from support.schedules import BEFORE, SCENARIOS, Happening, Schedule
+from support.scenarios import SCENARIOS
+from support.schedules import BEFORE, Happening, Schedule
 from support.switchboard import Strike
 from support.world import World
 
@@ -30,7 +31,8 @@ def points_of(scenario: str) -> Points:
         look = f"{world.phase or 'Start'}+{world.ticks_in[world.phase] - 1}"
         seen.append((look, (world.phase, world.fingerprint())))
 
-    world = SCENARIOS[scenario]()
+    world = SCENARIOS[scenario].make()
+    world.people_act = True
     world.happenings.append(note)
     world.ask_for_rotation()
     world.run(400)

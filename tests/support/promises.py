@@ -15,7 +15,7 @@ from keyturn.core.model import Idle
 from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
 from support.memory_backend import KEYTURN
-from support.pods import Pod, Reading, parsed
+from support.pods import KUBELET_LAG, Pod, Reading, parsed
 from support.said import forms
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Quiet:
 
     since: datetime | None = None
     last: datetime | None = None
+    used: datetime | None = None  # when it was last seen in use
 
 
 class Promises:
@@ -51,6 +52,7 @@ class Promises:
         self.standing = ""  # what people held up when this step began
         self.agreed = True  # had enough people agreed when this step began?
         self.phase = ""
+        self.soaked: datetime | None = None  # before people were asked
         self.cut_off = 0
         self.forms: frozenset[str] = frozenset()  # of every value that there is
         self.values = 0
@@ -71,7 +73,7 @@ class Promises:
         now, chain = self.world.clock.true, self.quiet.setdefault(id_, Quiet())
         self.asked_usage.add(id_)
         if idle is Idle.IN_USE:
-            chain.since = chain.last = now  # quiet at the earliest from here on
+            chain.since = chain.last = chain.used = now  # quiet at the earliest from here on
         elif idle is Idle.NOT_SEEN:
             if chain.since is None or chain.last is None or now - chain.last > 3 * self.world.sample + timedelta(1e-6):
                 chain.since = now
@@ -102,9 +104,10 @@ class Promises:
         if pod.refused_since is None:
             pod.refused_since = self.world.clock.true
             pod.refused_steps = 0
-        if not self.world.disturbed:
+        if not self.world.disturbed and not self.world.rotation_status.paused:
             pod.refused_steps += 1
-        if pod.refused_steps > HEALED_WITHIN and self.world.phase not in ("Delete", "Complete"):
+        followed = self.world.clock.true - self.world.cluster.secret_changed > 2 * KUBELET_LAG
+        if followed and pod.refused_steps > HEALED_WITHIN and self.world.phase not in ("Delete", "Complete"):
             raise Broken(f"{words}, for good")
 
     def wrote(self, kind: str, about: str) -> None:
@@ -133,8 +136,8 @@ class Promises:
         if entered is None or abs(self.world.clock.now() - entered) > ENTERED_JUST_NOW:
             return  # put there by a test, or another version
         since = self.quiet.get(old, Quiet()).since
-        if phase == "Disable" and self.world.mode == "Graceful":
-            self._quiet_for(old, self.world.soak, since, f"I3: Disable entered, {old}")
+        if phase in ("Approve", "Disable") and self.world.mode == "Graceful":
+            self._soaked(old, since, phase)
         if phase == "Delete":
             self._quiet_for(old, self.world.watch, self._unmissed_since(old, since), f"I3: Delete entered, {old}")
 
@@ -179,6 +182,13 @@ class Promises:
             raise Broken(f"people are not heeded: {kind} {about} in {world.phase}, in spite of {self.standing}")
         if kind in ("disable", "contain", "delete") and old and not self.agreed:
             raise Broken(f"people are not heeded: {kind} of {about} in {world.phase} without their approval")
+
+    def _soaked(self, id_: str, since: datetime | None, phase: str) -> None:
+        """Soak's time is completed once; while people are asked it need not be watched, but no look may show OLD."""
+        chain = self.quiet.get(id_, Quiet())
+        if phase == "Approve" or self.soaked is None or (chain.used or self.soaked) > self.soaked:
+            self._quiet_for(id_, self.world.soak, since, f"I3: {phase} entered, {id_}")
+        self.soaked = self.world.clock.true if phase == "Approve" else None
 
     def _quiet_for(self, id_: str, wanted: timedelta, since: datetime | None, words: str) -> None:
         chain = self.quiet.get(id_, Quiet())

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from support.catalogue import FAULTS, STALL
 from support.endings import came_to_rest
 from support.fault import Fault
+from support.promises import CHANGES, Broken
+from support.scenarios import SCENARIOS
 from support.switchboard import Strike
-from support.world import API, INSIDE, World
+from support.world import INSIDE, World
 
 LIMIT = 1500  # ticks; a rotation without faults takes about sixty
 BEFORE = "before "
@@ -126,32 +127,9 @@ class Conductor:
         fault.end(self.world)
 
 
-def _rotation() -> World:
-    return World()
-
-
-def _rollback() -> World:
-    """A person aborts at the last moment: the old role is disabled already."""
-    return World(abort_in="Watch")
-
-
-def _half_way() -> World:
-    """A person aborts while pods roll: some hold the new value, some the old."""
-
-    def abort_then(world: World) -> None:
-        if any(p.generation for p in world.cluster.workloads[API].pods):
-            world.abort()
-            world.happenings.remove(abort_then)
-
-    return World(happenings=[abort_then])
-
-
-SCENARIOS: dict[str, Callable[[], World]] = {"rotation": _rotation, "rollback": _rollback, "half-way": _half_way}
-
-
 def prepared(schedule: Schedule) -> World:
     """A world in which it will happen."""
-    world = SCENARIOS[schedule.scenario]()
+    world = SCENARIOS[schedule.scenario].make()
     world.board.strikes.update(schedule.strikes)
     world.dice = random.Random(str(schedule))
     world.people_act = True
@@ -164,6 +142,9 @@ def play(schedule: Schedule, world: World | None = None) -> World:
     world = world or prepared(schedule)
     world.ask_for_rotation()
     world.run(LIMIT)
+    scenario = SCENARIOS[schedule.scenario]
     allowed = {end for h in schedule.happenings if h.name in FAULTS for end in FAULTS[h.name].may_end}
-    came_to_rest(world, allowed or {"Complete" if schedule.scenario == "rotation" else "RolledBack"})
+    came_to_rest(world, allowed or {scenario.ends})
+    if world.phase == "RolledBack" and not scenario.goes_back and not CHANGES.isdisjoint(world.board.writes):
+        raise Broken("I6/I7: it went back although somebody else may know the old credential")
     return world

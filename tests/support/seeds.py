@@ -6,7 +6,8 @@ import random
 
 from support.catalogue import FAULTS, STALL
 from support.points import points_of
-from support.schedules import BEFORE, SCENARIOS, Happening, Schedule
+from support.scenarios import SCENARIOS
+from support.schedules import BEFORE, Happening, Schedule
 from support.switchboard import Strike
 
 

@@ -91,3 +91,15 @@ def test_a_restart_of_the_operator_at_any_moment_changes_nothing(mode: str, at: 
     world.run(ENOUGH)
     rotated(world)
     assert "enable" not in world.board.writes
+
+
+@pytest.mark.fm(37)
+@pytest.mark.parametrize("mode", ["Availability", "Containment"])
+@pytest.mark.parametrize("phase", ["Roll", "Watch"])
+def test_a_new_credential_that_a_restored_backend_has_forgotten_is_made_again(mode: str, phase: str) -> None:
+    """Nothing goes back here, so nobody but this rotation could make it again; its value is in escrow."""
+    world = asked(World(), mode)
+    world.run(ENOUGH, until=lambda w: w.phase == phase)
+    del world.backend.roles["orders_b"]
+    world.run(ENOUGH)
+    rotated(world)

@@ -7,7 +7,8 @@ import pytest
 from keyturn.core.sealed import Sealed
 from support.points import points_of
 from support.promises import Broken
-from support.schedules import BEFORE, SCENARIOS, Happening, Schedule, play
+from support.scenarios import SCENARIOS
+from support.schedules import BEFORE, Happening, Schedule, play
 from support.world import OLD_URL, World
 
 

@@ -88,7 +88,7 @@ def contained(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
 #        phase            what is still to be done                  we may leave when        and must stay so
 AVAILABILITY = (
     Step(Phase.PREFLIGHT, do(),                                     nothing_forbids),
-    Step(Phase.CREATE,    do(EscrowCredential(), EnsureCredential(NEW)), new_works),
+    Step(Phase.CREATE,    do(EscrowCredential(), EnsureCredential(NEW)), new_works,          new_works),
     Step(Phase.STAGE,     put(NEW),                                 secret_holds(NEW),       secret_holds(NEW)),
     Step(Phase.ROLL,      restart(NEW),                             rolled(NEW)),
     Step(Phase.VERIFY,    refresh(NEW),                             pods_prove(NEW),         pods_prove(NEW)),
