@@ -7,6 +7,7 @@
     hack/test world --all        every schedule of the simulated world, within twenty minutes
     hack/test world --replay 'rotation: backend down@Roll+2'   one of them; seed:17 is a random one
     hack/test mutants            seeded bugs: how many does the simulated world notice?
+    hack/test endurance          ten rotations on the real cluster while the leader is killed, frozen or stopped
 
 Servers and clusters that a tier starts are its own and are stopped again.
 """
@@ -18,6 +19,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,8 +32,9 @@ TIERS = {
     "faults": ("tests/faults",),
     "e2e": ("tests/e2e",),
 }
-OWN_RUNNERS = {"mutants": "keyturn_dev.mutants"}  # commands of their own, not part of a plain hack/test
+OWN_RUNNERS = {name: f"keyturn_dev.{name}" for name in ("mutants", "endurance")}  # not part of a plain hack/test
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
+IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres")}
 POSTGRES = Path("/usr/lib/postgresql/15/bin/initdb")
 NOT_TRIED = (
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
@@ -60,7 +64,8 @@ def main() -> int:
     try:
         if clustered:
             cluster("up")
-        status = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False).returncode
+        with images_meanwhile(tiers):
+            status = subprocess.run((sys.executable, "-m", "pytest", *paths, *rest), cwd=ROOT, check=False).returncode
         if tiers == ["world"] and set(rest) <= {"--all"}:
             status = sweep(rest) or status
     finally:
@@ -70,6 +75,20 @@ def main() -> int:
     for reason in NOT_TRIED:
         print(f"  - {reason}")
     return status
+
+
+@contextmanager
+def images_meanwhile(tiers: Sequence[str]) -> Generator[None]:
+    """Build and load what these tiers need beside the tests that need none; those that do wait for it."""
+    wanted = dict.fromkeys(image for tier in tiers for image in IMAGES.get(tier, ()))
+    if not wanted:
+        yield
+        return
+    loading = subprocess.Popen((sys.executable, "-m", "keyturn_dev.cluster", "load", *wanted), cwd=ROOT)
+    try:
+        yield
+    finally:
+        loading.wait()  # whether it went well, the tests have told
 
 
 def sweep(words: list[str]) -> int:

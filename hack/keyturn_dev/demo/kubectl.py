@@ -6,15 +6,17 @@ import json
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import yaml
 
 from keyturn_dev.cluster.api import Cluster
 from keyturn_dev.cluster.shell import run
+
+_REOPEN = 1.0  # seconds until a watch that ended is begun anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +65,53 @@ class Kubectl:
 
     @contextmanager
     def following(self, *words: str, into: list[dict[str, Any]]) -> Generator[None]:
-        """While inside, append every watch event of these objects: {"type": …, "object": …}."""
+        """While inside, append every watch event of these objects: {"type": …, "object": …}.
+
+        A watch that the API server ends is begun anew, and tells again what there is.
+        """
         argv = [self.cluster.kubectl, "get", *words, "--watch", "--output-watch-events", "-o", "json"]
-        stream = subprocess.Popen(
-            [str(word) for word in argv],
-            env=self.cluster.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        reader = Thread(target=_decode, args=(stream, into), daemon=True)
-        reader.start()
+        follower = _Follower([str(word) for word in argv], self.cluster.environment(), into)
+        follower.start()
         try:
             yield
         finally:
-            stream.terminate()
-            stream.wait(timeout=10)
-            reader.join(timeout=10)
-            if stream.stdout is not None:
-                stream.stdout.close()
+            follower.stop()
 
 
-def _decode(stream: subprocess.Popen[str], into: list[dict[str, Any]]) -> None:
-    """One event a line."""
-    assert stream.stdout is not None  # noqa: S101 - Popen was told to make a pipe
-    into.extend(json.loads(line) for line in stream.stdout)
+@dataclass(slots=True)
+class _Follower:
+    argv: list[str]
+    environment: Mapping[str, str]
+    into: list[dict[str, Any]]
+    _stream: subprocess.Popen[str] | None = None
+    _thread: Thread | None = None
+    _over: Event = field(default_factory=Event)
+
+    def start(self) -> None:
+        self._open()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        if self._stream is not None:
+            self._stream.terminate()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _open(self) -> None:
+        self._stream = subprocess.Popen(
+            self.argv, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def _run(self) -> None:
+        while self._stream is not None:
+            with self._stream as stream:  # waits for its end
+                assert stream.stdout is not None  # noqa: S101 - Popen was told to make a pipe
+                events = (json.loads(line) for line in stream.stdout)
+                self.into.extend(event for event in events if event["type"] != "ERROR")
+            if self._over.wait(_REOPEN):
+                return
+            self._open()
+            if self._over.is_set():
+                self._stream.terminate()

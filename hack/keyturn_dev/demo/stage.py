@@ -36,8 +36,8 @@ class Stage:
     canaries: list[str] = field(default_factory=list[str], repr=False)
 
 
-def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
-    """Build everything anew on this cluster and wait until the plan is adopted."""
+def open_shop(cluster: Cluster, *, log_level: str = "info", more: Iterable[str] = ()) -> Stage:
+    """Build everything anew on this cluster and wait until the plan is adopted. ``more``: values of the chart."""
     kubectl = Kubectl(cluster)
     close_shop(kubectl)
     passwords, authority = Passwords(), Authority()
@@ -47,7 +47,7 @@ def open_shop(cluster: Cluster, *, log_level: str = "info") -> Stage:
     kubectl.apply_file(MANIFESTS / "witness.yaml")
     open_database(stage)
     say("demo: Keyturn, by its chart")
-    install_chart(kubectl, log_level=log_level)
+    install_chart(kubectl, log_level=log_level, more=more)
     kubectl.rolled_out(WITNESS, "deployment/collector")
     kubectl.rolled_out(SHOP, "statefulset/postgres")
     kubectl.apply_file(MANIFESTS / "plan.yaml")
