@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pytest
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.demo import leaks
 from keyturn_dev.demo.leaks import LogKeeper
-from keyturn_dev.demo.play import Seen, watching
+from keyturn_dev.demo.play import PLAN, Seen, watching
 from keyturn_dev.demo.props import tidy
 from keyturn_dev.demo.scene import Play, Scene, begin
 from keyturn_dev.demo.screen import Check, Screen
@@ -26,6 +27,10 @@ from keyturn_dev.demo.stage import (
     open_shop,
 )
 
+# Ten leaders are killed one after the other: fifteen seconds' wait for each are the endurance run's.
+LEASE = ("operator.lease.duration=8", "operator.lease.renewDeadline=5", "operator.lease.retryPeriod=1")
+SHORT = {"verify": {"soak": "4s"}, "retire": {"watch": "6s"}}  # shorter than the demo's, which people look at
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -33,16 +38,19 @@ class Shop:
     seen: Seen
     logs: LogKeeper
 
-    def scene(self, name: str) -> Scene:
-        """A scene on a tidy shop, whatever the one before left behind."""
+    def scene(self, name: str, *, hurry: bool = True) -> Scene:
+        """A scene on a tidy shop, whatever the one before left behind. ``hurry``: nothing is done in soak and watch."""
         tidy(self.stage)
+        if hurry:
+            spec = json.dumps({"spec": SHORT})
+            self.stage.kubectl("patch", f"rotationplan/{PLAN}", "-n", SHOP, "--type=merge", "-p", spec)
         adopted(self.stage)
         return begin(self.stage, Screen(), self.seen, f"orders-db-{name}")
 
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Shop]:
-    stage = open_shop(get_cluster(DEFAULT_NAME, None), log_level="debug")
+    stage = open_shop(get_cluster(DEFAULT_NAME, None), log_level="debug", more=LEASE)
     place = leaks.scratch()
     with watching(stage.kubectl) as seen:
         logs = LogKeeper(stage.kubectl, seen, frozenset({SHOP, WITNESS, OPERATOR}), place)

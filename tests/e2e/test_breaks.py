@@ -9,6 +9,8 @@ import pytest
 from keyturn_dev.demo import breaks
 from keyturn_dev.demo.scene import Play
 
+from .conftest import Shop, assert_all
+
 pytestmark = pytest.mark.e2e
 Plays = Callable[[str, Play], None]
 
@@ -42,5 +44,5 @@ def test_a_stranger_blocks_by_name_until_it_ends(plays: Plays) -> None:
 
 
 @pytest.mark.fm(53)
-def test_an_unreachable_backend_is_waited_for_and_nothing_is_rolled_back(plays: Plays) -> None:
-    plays("unplug", breaks.unplug)
+def test_an_unreachable_backend_is_waited_for_and_nothing_is_rolled_back(shop: Shop) -> None:
+    assert_all(breaks.unplug(shop.scene("unplug", hurry=False)))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 @pytest.mark.fm(1, 2, 22, 61)
 def test_an_operator_killed_at_any_of_ten_points_changes_nothing_in_the_outcome(shop: Shop) -> None:
     # Given a rotation that has time enough, however often somebody new takes over
-    scene = shop.scene("killed")
+    scene = shop.scene("killed", hurry=False)
     scene.patch("rotationplan/orders-db", {"spec": {"rollout": {"progressDeadline": "10m"}}})
     before, pods = scene.picture(), scene.pods()
     killer = Killer(shop.stage.kubectl)

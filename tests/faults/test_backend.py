@@ -8,7 +8,7 @@ import pytest
 
 from support.api_proxy import CRASHES, Fault
 from support.campaign import Campaign
-from support.runs import FAR_BACK, converged, some
+from support.runs import FAR_BACK, converged, each_once, some
 from support.wish import Wish
 
 pytestmark = [
@@ -30,7 +30,7 @@ async def test_it_converges_whatever_happens_to_one_change(campaign: Campaign, a
     changes = _changes((await campaign.plain(abort_at)).calls)
     assert len(changes) >= 4, changes
     points = [(call, fault) for call in changes for fault in CRASHES]
-    chosen = points if every else some(points, 2)
+    chosen = points if every else each_once(changes, CRASHES)
     outcomes = await campaign.run([Wish(abort_at, {call: fault}) for call, fault in chosen])
     converged(outcomes)
     missed = [outcome.wish.name for outcome in outcomes if not outcome.struck]
@@ -41,7 +41,7 @@ async def test_it_converges_whatever_happens_to_one_question(campaign: Campaign,
     """Each kind of statement when it is first sent, and round trips all over the rest of the run."""
     calls = (await campaign.plain(FAR_BACK)).calls
     first = [call for call in calls if call.endswith("#1") and call not in _changes(calls)]
-    chosen = [*first, *some(calls, 20)] if every else some(first, 2)
+    chosen = [*first, *some(calls, 20)] if every else some(first, 1)
     faults = (Fault.KILL_BEFORE, Fault.LOSE_ANSWER) if every else (Fault.LOSE_ANSWER,)
     converged(await campaign.run([Wish(FAR_BACK, {call: fault}) for call in chosen for fault in faults]))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.kubectl import Kubectl
+from support.postgres_server import PostgresServer, running
 from support.replicas import TIMES, Shop, two_replicas, until
 
 pytestmark = pytest.mark.integration
@@ -17,9 +18,17 @@ pytestmark = pytest.mark.integration
 AT_ONCE = 5.0  # seconds from the end of a leader that gave its lease back to the first write of the next
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with running("18", {"authentication_timeout": "2s"}) as started:  # Watch lasts at least as long
+        yield started
+
+
 @pytest.fixture
-async def shop(kubectl: Kubectl, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
-    async with two_replicas(kubectl, tmp_path, soak=getattr(request, "param", "1s")) as shop:
+async def shop(
+    kubectl: Kubectl, server: PostgresServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Shop]:
+    async with two_replicas(kubectl, server, tmp_path, soak=getattr(request, "param", "1s")) as shop:
         yield shop
 
 
@@ -127,7 +136,7 @@ async def test_the_next_one_writes_within_the_stated_time(shop: Shop, how: str, 
 
 @pytest.mark.fm(1, 44, 55)
 async def test_rotations_complete_while_the_leader_is_killed_or_frozen_again_and_again(shop: Shop):
-    dice, current = random.Random(7), ["orders_b", "orders_a", "orders_b"]
+    dice, current = random.Random(7), ["orders_b", "orders_a"]
     for number, expected in enumerate(current, start=1):
         name = f"run-{number}"
         shop.rotate(name)

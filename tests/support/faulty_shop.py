@@ -27,7 +27,7 @@ from support.postgres_server import PostgresServer, flavours
 from support.verdict import OURS, Ledger
 
 SETTINGS = {"log_line_prefix": "%m [%p] %h %u@%d ", "max_connections": "60", "log_statement": "none",
-            "log_disconnections": "off"}  # fmt: skip
+            "log_disconnections": "off", "authentication_timeout": "2s"}  # fmt: skip  # Watch lasts at least as long
 _BASES = {"secrets": "/api/v1", "deployments": "/apis/apps/v1"}
 _SAMPLE = 0.1  # seconds between two looks at the roles
 

@@ -173,10 +173,10 @@ class HollowPod:
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                above.close()  # before anything is awaited: the pod may stop while this ends by itself
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-                above.close()
         except OSError:
             return
         finally:

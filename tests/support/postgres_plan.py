@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -99,11 +99,12 @@ def make_ready(server: PostgresServer, form: str, *, first: str = SLOT_A, plan: 
     orders_database(server)
     password = CURRENT.value.reveal_text()
     if first == OWNER:
-        server.sql(f"ALTER ROLE {OWNER} LOGIN PASSWORD '{password}'")
+        statements = (f"ALTER ROLE {OWNER} LOGIN PASSWORD '{password}'",)
     else:
         inherit = " WITH INHERIT TRUE, SET TRUE" if server.flavour.name != "15" else ""
-        server.sql(f"CREATE ROLE {first} LOGIN PASSWORD '{password}'", f"GRANT {OWNER} TO {first}{inherit}",
-                   f"ALTER ROLE {first} SET role TO '{OWNER}'")  # fmt: skip
+        statements = (f"CREATE ROLE {first} LOGIN PASSWORD '{password}'", f"GRANT {OWNER} TO {first}{inherit}",
+                      f"ALTER ROLE {first} SET role TO '{OWNER}'")  # fmt: skip
+    server.sql(*statements)
     install(server, form, plan=plan)
     return Setting(server, form)
 
@@ -121,24 +122,27 @@ def install(server: PostgresServer, form: str, **names: str) -> None:
 
 
 def sweep(server: PostgresServer) -> None:
-    """Take away databases, roles and everything else an earlier test left."""
-    for gid, database in server.sql("SELECT gid, database FROM pg_prepared_xacts"):
-        server.sql(f"ROLLBACK PREPARED '{gid}'", database=database)
-    for (name,) in server.sql(
-        "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres','template0','template1')"
-    ):
-        for (subscription,) in server.sql("SELECT subname FROM pg_subscription", database=name):
-            server.sql(f"DROP SUBSCRIPTION {subscription}", database=name)
-        server.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
-    server.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres' AND usename IS NOT NULL"
-    )
-    query = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'"
-    for (name,) in server.sql(query):
-        server.sql(f'DROP OWNED BY "{name}" CASCADE')
-    left = [name for (name,) in server.sql(query)]
-    if left:
-        server.sql("DROP ROLE " + ", ".join(f'"{name}"' for name in left))
+    """Take away databases, roles and everything else an earlier test left; often, and so over one connection."""
+    with server.connect() as connection:
+
+        def rows(question: LiteralString) -> list[tuple[str, ...]]:
+            return connection.execute(question).fetchall()
+
+        def change(words: str) -> None:
+            connection.execute(words.encode())
+
+        for gid, database in rows("SELECT gid, database FROM pg_prepared_xacts"):
+            server.sql(f"ROLLBACK PREPARED '{gid}'", database=database)
+        for name, database in rows("SELECT subname, datname FROM pg_subscription, pg_database d WHERE d.oid = subdbid"):
+            server.sql(f"DROP SUBSCRIPTION {name}", database=database)
+        for (name,) in rows("SELECT datname FROM pg_database WHERE datname <> 'postgres' AND NOT datistemplate"):
+            change(f'DROP DATABASE "{name}" WITH (FORCE)')
+        change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres'")
+        found = rows("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'")
+        if found:
+            roles = ", ".join(f'"{name}"' for (name,) in found)
+            change(f"DROP OWNED BY {roles} CASCADE")
+            change(f"DROP ROLE {roles}")
 
 
 async def made(provider: PostgresProvider) -> Credential:

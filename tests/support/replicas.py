@@ -22,7 +22,7 @@ import psycopg
 from keyturn.kube.lease import LeaseTimes
 from support.kubectl import Kubectl
 from support.postgres_plan import CURRENT, OWNER, ROTATOR, ROTATOR_PASSWORD, SLOT_A, SLOT_B, make_ready
-from support.postgres_server import PostgresServer, flavours
+from support.postgres_server import PostgresServer
 from support.wire import TripWire, Wire, wire_to_api
 
 TIMES = LeaseTimes.of(6, 4, 0.5)
@@ -201,11 +201,11 @@ async def until(what: str, holds: Callable[[], bool], seconds: float, told: Call
 
 
 @asynccontextmanager
-async def two_replicas(kubectl: Kubectl, folder: Path, *, soak: str = "1s") -> AsyncIterator[Shop]:
+async def two_replicas(
+    kubectl: Kubectl, server: PostgresServer, folder: Path, *, soak: str = "1s"
+) -> AsyncIterator[Shop]:
     """The plan is adopted and the first replica leads when this is entered."""
     async with AsyncExitStack() as stack:
-        server = await asyncio.to_thread(PostgresServer(flavours()["18"]).start)
-        stack.callback(server.stop)
         server.hba("host all all 127.0.0.0/8 scram-sha-256")
         make_ready(server, "Functions", plan=f"{kubectl.namespace}/{PLAN}")
         backend = TripWire("127.0.0.1", server.port)

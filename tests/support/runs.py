@@ -8,6 +8,7 @@ from typing import TypeVar
 from support.wish import Outcome
 
 T = TypeVar("T")
+U = TypeVar("U")
 FAR_BACK = "Watch"  # aborted there, everything has to be undone
 
 
@@ -20,3 +21,8 @@ def converged(outcomes: Iterable[Outcome]) -> None:
 def some(found: Sequence[T], count: int) -> Sequence[T]:
     """Evenly spread over all of them."""
     return [found[i * len(found) // count] for i in range(count)] if len(found) > count else found
+
+
+def each_once(points: Sequence[T], kinds: Sequence[U]) -> Sequence[tuple[T, U]]:
+    """Every kind of fault, at points evenly spread over all of them."""
+    return list(zip(some(points, len(kinds)), kinds, strict=True))

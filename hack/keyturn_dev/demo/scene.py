@@ -76,7 +76,7 @@ class Scene:
 
     def shorten_roll(self) -> None:
         """Let a roll fail sooner than the demo's plan says."""
-        self.patch(f"rotationplan/{PLAN}", {"spec": {"rollout": {"progressDeadline": "40s"}}})
+        self.patch(f"rotationplan/{PLAN}", {"spec": {"rollout": {"progressDeadline": "30s"}}})
 
     def abort(self) -> None:
         """Ask the rotation to go back."""

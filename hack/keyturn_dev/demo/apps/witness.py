@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-PACE = float(os.environ.get("WITNESS_PACE", "0.12"))  # seconds from login to login: eight a second
+PACE = float(os.environ.get("WITNESS_PACE", "0.18"))  # seconds from login to login: five and a half a second
 STARTING_OR_STOPPING = ("the database system is starting up", "the database system is shutting down")
 
 
