@@ -10,7 +10,7 @@ import pytest
 
 from support.api_proxy import CRASHES, Fault
 from support.campaign import Campaign
-from support.runs import FAR_BACK, converged, some
+from support.runs import FAR_BACK, converged, each_once, some
 from support.wish import Weather, Wish
 
 pytestmark = [
@@ -26,7 +26,7 @@ async def test_the_named_run_is_replayed(campaign: Campaign, request: pytest.Fix
 
 
 async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_everything(campaign: Campaign) -> None:
-    converged([await campaign.plain(""), await campaign.plain(FAR_BACK)])
+    converged(await campaign.run([Wish(), Wish("Create"), Wish(FAR_BACK)]))
 
 
 @pytest.mark.fm(1, 2, 3, 22, 42)
@@ -34,7 +34,7 @@ async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_e
 async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, abort_at: str, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(abort_at)).writes) + 1)
     points = [(n, fault) for n in numbers for fault in CRASHES]
-    chosen = points if every else some(points, 7)
+    chosen = points if every else each_once(numbers, CRASHES)
     outcomes = await campaign.run([Wish(abort_at, {str(n): fault}) for n, fault in chosen])
     converged(outcomes)
     unstruck = [outcome for outcome in outcomes if not outcome.struck]
@@ -63,9 +63,7 @@ async def test_an_abort_in_any_phase_restores_everything(campaign: Campaign, *, 
 async def test_it_converges_whatever_else_the_api_server_does(campaign: Campaign, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(FAR_BACK)).writes) + 1)
     kinds = [Fault.CONFLICT, Fault.BUSY, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER, Fault.CUT]
-    points = (
-        [(n, kind) for kind in kinds for n in some(numbers, 6)] if every else zip(some(numbers, 5), kinds, strict=True)
-    )
+    points = [(n, kind) for kind in kinds for n in some(numbers, 6)] if every else each_once(numbers, kinds)
     wishes = [Wish(FAR_BACK, {str(n): kind}) for n, kind in points]
     weathers = [Weather.SLOW, Weather.EXPIRED, *([Weather.FROZEN, Weather.AWAY] if every else [])]
     converged(await campaign.run([*wishes, *(Wish("", weather=weather) for weather in weathers)]))
