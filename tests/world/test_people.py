@@ -59,6 +59,10 @@ def test_after_a_failure_the_schedule_waits_until_a_person_asks() -> None:
     world.cluster.workloads[API].crash_with = ""
     world.cluster.created = world.clock.now()
     world.ask_for_rotation("orders-2")
+    world.run(6)
+    assert world.plan_status.active_rotation == "orders-2"
+    frozen = next(c for c in world.plan_status.conditions if c.type == "Frozen")
+    assert frozen.status == "False", "somebody asked, so nothing is held up any more"
     world.run(ENOUGH)
     assert world.cluster.the_rotations["orders-2"].status.phase == "Complete"
 

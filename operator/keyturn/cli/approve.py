@@ -140,13 +140,13 @@ def _body(asked: Question, spec: RotationApprovalSpec) -> Json:
 async def withdraw(session: Session, name: str) -> str:
     """Take one's approvals back. Raises Misconfigured when there are none, or it is too late."""
     record = await session.rotation(name)
+    if finished(record.status):
+        raise Misconfigured("Finished", f"{name} is over ({record.status.phase}), and who approved it stays on record")
     mine = await _mine(session, record, await session.who())
     if not mine:
         raise Misconfigured("NotFound", f"you have not approved {name}; see: kubectl get rotationapprovals")
     for found in mine:
         await session.api.delete(ours(APPROVALS, found.key.namespace, found.key.name), found.uid)
-    if finished(record.status):
-        return f"taken back, but {name} is over ({record.status.phase}): it changes nothing any more"
     if record.status.phase in (Phase.DISABLE, Phase.WATCH, Phase.DELETE):
         old = record.status.old_id
         return f"taken back: {old}, disabled already, is not deleted; go back with: kubectl keyturn abort {name}"

@@ -41,7 +41,7 @@ async def unfreeze(session: Session, scope: Scope) -> str:
     if found is None or FREEZE not in strings(found, "metadata", "annotations"):
         return f"{named} was not frozen; kubectl keyturn why names the place of a freeze"
     await session.api.patch(path, _annotated({FREEZE: None}), Patch.MERGE)
-    return f"{named} is not frozen any more; what waited goes on"
+    return f"{named} is not frozen any more; what waited goes on, unless kubectl keyturn why names another freeze"
 
 
 async def _place(session: Session, scope: Scope) -> tuple[str, str]:

@@ -34,6 +34,8 @@ async def resume(session: Session, name: str) -> str:
 async def retry(session: Session, name: str) -> str:
     """One line about what happens now. Raises Misconfigured: no such rotation, or it did not pause by itself."""
     record = await _under_way(session, name)
+    if record.spec.pause:
+        raise Misconfigured("PausedOnRequest", f"a person paused {name}; go on with: kubectl keyturn resume {name}")
     if record.status.paused is None:
         raise Misconfigured("NotPaused", f"{name} is not paused, it tries by itself: kubectl keyturn why {name}")
     await session.wish(record.key, {"retry": record.spec.retry + 1})

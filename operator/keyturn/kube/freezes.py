@@ -23,17 +23,17 @@ class Freezes:
     async def frozen(self, plan: PlanRecord) -> str:
         """In words, with the way out; empty when nobody froze anything."""
         if FREEZE in plan.annotations:
-            return _words(f"plan {plan.key.name}", plan.annotations[FREEZE])
+            return _words(f"plan {plan.key.name}", plan.annotations[FREEZE], f"{plan.key.name} -n {plan.key.namespace}")
         here = await self._reason(plan.key.namespace)
         if here is not None:
-            return _words(f"namespace {plan.key.namespace}", here)
+            return _words(f"namespace {plan.key.namespace}", here, f"-n {plan.key.namespace}")
         everything = await self._reason(self._operator_namespace)
-        return "" if everything is None else _words("everything", everything)
+        return "" if everything is None else _words("everything", everything, "--everything")
 
     async def _reason(self, namespace: str) -> str | None:
         found = await self._client.read(paths.core("namespaces", ObjectKey("", namespace)))
         return strings(found, "metadata", "annotations").get(FREEZE) if found is not None else None
 
 
-def _words(what: str, why: str) -> str:
-    return f"{what} is frozen ({why or 'no reason given'}); lift it with: kubectl keyturn unfreeze"
+def _words(what: str, why: str, lifted_by: str) -> str:
+    return f"{what} is frozen ({why or 'no reason given'}); lift it with: kubectl keyturn unfreeze {lifted_by}"

@@ -102,9 +102,9 @@ class Desk:
                 "last_rotation_phase": Reason.IN_PROGRESS,
             }
         )
-        words = f"Rotation {chosen.key.name} is under way"
-        status = readiness(status, plan, self._clock.now(), Problem(Reason.IN_PROGRESS, words), ready=True, busy=True)
-        await self._cluster.save_plan(plan, status)
+        now, why = self._clock.now(), Problem(Reason.IN_PROGRESS, f"Rotation {chosen.key.name} is under way")
+        status = readiness(status, plan, now, why, ready=True, busy=True)
+        await self._cluster.save_plan(plan, _held_up(status, plan, now, why, frozen=False))
         return timedelta()
 
     async def _close_books(self, plan: PlanRecord, ended: RotationRecord | None) -> None:
@@ -189,7 +189,11 @@ class Desk:
 def _at_rest(status: PlanStatus, plan: PlanRecord, now: datetime, why: Problem) -> PlanStatus:
     """Ready, and whether anybody, or a failure, keeps the next rotation from beginning."""
     status = readiness(status, plan, now, why, ready=True)
-    frozen = why.reason in (Reason.FROZEN, Reason.LAST_ROTATION_FAILED)
+    return _held_up(status, plan, now, why, frozen=why.reason in (Reason.FROZEN, Reason.LAST_ROTATION_FAILED))
+
+
+def _held_up(status: PlanStatus, plan: PlanRecord, now: datetime, why: Problem, *, frozen: bool) -> PlanStatus:
+    """With the condition Frozen, which a plan that nobody ever held up has not."""
     if not frozen and condition(status.conditions, ConditionType.FROZEN) is None:
         return status
     told = (ConditionType.FROZEN, frozen, why.reason, why.message, plan.generation, now)
@@ -205,7 +209,7 @@ def _waiting(plan: PlanRecord, rotations: Sequence[RotationRecord]) -> list[Rota
 
 def _resting(status: PlanStatus, plan: PlanRecord) -> Problem:
     if _needs_a_look(status, plan):
-        return Problem(Reason.LAST_ROTATION_FAILED, _failed(status))
+        return Problem(Reason.LAST_ROTATION_FAILED, _failed(status, plan.key.name))
     ended = status.last_rotation_phase
     words = f"{status.current_id} serves; the last rotation ended {ended}" if ended else f"{status.current_id} serves"
     return Problem(ended or Reason.ADOPTED, words)
@@ -217,10 +221,10 @@ def _needs_a_look(status: PlanStatus, plan: PlanRecord) -> bool:
     return failed and plan.spec.after_failure == "Freeze"
 
 
-def _failed(status: PlanStatus) -> str:
+def _failed(status: PlanStatus, name: str) -> str:
     return (
         f"{status.last_rotation} went back by itself ({status.last_rotation_reason}), so the schedule waits; "
-        "look at it, then ask for another one: kubectl keyturn rotate"
+        f"look at it, then ask for another one: kubectl keyturn rotate {name}"
     )
 
 

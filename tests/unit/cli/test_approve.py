@@ -109,6 +109,15 @@ async def test_saying_it_twice_changes_nothing_and_taking_it_back_removes_it() -
         await withdraw(at(api), "orders-db-42")
 
 
+async def test_who_approved_what_is_over_stays_on_record() -> None:
+    api = world(waiting())
+    await approve(at(api), await question(at(api), "orders-db-42"), "")
+    api.put(waiting(phase="Complete"))
+    with pytest.raises(Misconfigured, match="is over"):
+        await withdraw(at(api), "orders-db-42")
+    assert [key for key in api.objects if "rotationapprovals/" in key]
+
+
 async def test_what_changed_since_the_operator_looked_is_not_approved_unseen() -> None:
     api = world(waiting())
     api.objects[f"{SHOP}/credentialproviders/shop-postgres"]["spec"] = PROVIDER | {"allow": {"owners": ["everything"]}}

@@ -227,6 +227,17 @@ def test_a_rotation_of_many_pods_and_sessions_fits_the_terminal_and_counts_what_
     assert "Delete" in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("Frozen", "Lift the freeze when you are done"), ("AwaitingApproval", "kubectl keyturn approve orders-db-x7k2p")],
+)
+def test_what_people_hold_up_is_not_said_to_end_by_itself(reason: str, words: str) -> None:
+    blocked = verifying(phase="Approve", blockers=[Blocker(reason=reason, message="people are waited for")])
+    text = plain(rotation_reasons(blocked, NOW))
+    assert words in text
+    assert "Nothing" not in text
+
+
 def test_a_pool_of_sessions_is_one_line() -> None:
     text = plain(rotation_reasons(verifying(old_sessions=[SESSION] * 4), NOW))
     assert text.count("10.88.0.12") == 1

@@ -46,6 +46,12 @@ async def test_a_retry_counts_up_so_that_asking_twice_is_asking_twice() -> None:
     assert api.patched == [(ROTATION, {"spec": {"retry": 3}})]
 
 
+async def test_retry_of_what_a_person_paused_names_resume() -> None:
+    api = ApiInMemory().put(rotation("orders-db-1", phase="Verify", asked={"pause": True}))
+    with pytest.raises(Misconfigured, match="resume orders-db-1"):
+        await retry(at(api), "orders-db-1")
+
+
 @pytest.mark.parametrize("verb", [pause, resume, retry])
 async def test_nothing_can_be_asked_of_what_is_over(verb: object) -> None:
     api = ApiInMemory().put(rotation("orders-db-1", phase="Complete"))

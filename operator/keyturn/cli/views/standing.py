@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyturn.api.conditions import ConditionType, condition
+from keyturn.api.conditions import ConditionType, Reason, condition
 from keyturn.api.kinds import Blocker, RotationStatus, SessionLine
 from keyturn.cli.views.spans import span
 from keyturn.core.compromised import TABLES
@@ -16,6 +16,7 @@ from keyturn.ports import PlanRecord, RotationRecord
 
 BACK = tuple(step.phase for step in BACKWARD)
 NOT_STARTED = "Waiting"
+AWAITING = "AwaitingApproval"  # the reason of core.gates
 _ABNORMAL = frozenset({ConditionType.STALLED, ConditionType.FROZEN})
 
 
@@ -175,5 +176,12 @@ def _by_itself(record: RotationRecord) -> str:
     if going_back(status):
         return "Nothing: it goes back by itself."
     follow, abort = f"kubectl keyturn watch {name}", f"kubectl keyturn abort {name}"
-    words = f"Nothing, if the above ends by itself; then it goes on.\nFollow: {follow}"
+    asked = {blocker.reason for blocker in status.blockers}
+    if Reason.FROZEN in asked:
+        words = "Lift the freeze when you are done; then it goes on by itself."
+    elif AWAITING in asked:
+        words = f"Look at it, and agree: kubectl keyturn approve {name}"
+    else:
+        words = "Nothing, if the above ends by itself; then it goes on."
+    words = f"{words}\nFollow: {follow}"
     return f"{words}\nGo back: {abort}" if reversible(record) else words
