@@ -26,12 +26,14 @@ class Life:
     """The life of one program: `work` is called again and again until the pod is told to end."""
 
     name: str
+    reload: Callable[[], None] | None = None  # reads the file again; called by whoever tells the program to
     finished_work: float = 0.0
     _ending: threading.Event = field(default_factory=threading.Event)
 
     def run(self, work: Callable[[], None], credential: Callable[[], str] | None, *, every: float) -> None:
         """Work every `every` seconds, with a witness beside it when the program uses the database."""
         signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGHUP, self._told)
         self._serve_health()
         witness = Witness(self.name, credential) if credential else None
         if witness:
@@ -47,6 +49,11 @@ class Life:
 
     def _end(self, _signal: int, _frame: FrameType | None) -> None:
         self._ending.set()
+
+    def _told(self, _signal: int, _frame: FrameType | None) -> None:
+        print(f"{self.name}: told to reload by SIGHUP", file=sys.stderr, flush=True)
+        if self.reload:
+            self.reload()
 
     def _work_once(self, work: Callable[[], None]) -> None:
         try:
