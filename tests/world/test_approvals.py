@@ -35,6 +35,17 @@ def test_without_approval_nothing_goes_on_and_with_it_the_rotation_completes(wor
     assert done.approvers == [BOB]
 
 
+def test_people_are_told_at_once_that_they_are_waited_for() -> None:
+    world = AskingWorld()
+    world.ask(ANN)
+    for _ in range(ENOUGH):
+        if world.phase == Phase.APPROVE:
+            break
+        world.run(1)
+    world.run(1)
+    assert "kubectl keyturn approve orders-1" in world.blockers()
+
+
 @pytest.mark.fm(59)
 @pytest.mark.parametrize(
     ("who", "why"),

@@ -46,6 +46,7 @@ _MERE_NEWS = frozenset(
     {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
 )
 NOTE_EVERY = timedelta(seconds=10)  # blockers and counts are written this often; phases and memory at once
+_ASKED = frozenset({"AwaitingApproval", "Frozen"})  # people wait to be told: written at once
 
 
 class Reconciler:
@@ -198,7 +199,9 @@ class Reconciler:
         fresh = record.store(active.status, decision, sight.seen, trouble, active.generation, now)
         if _same_memory(fresh, stored):
             told = self._noted.get(active.uid)
-            if _same_news(fresh, stored) or (told is not None and now - told < NOTE_EVERY):
+            late = told is None or now - told >= NOTE_EVERY
+            asking = fresh.blocked_by != stored.blocked_by and fresh.blocked_by in _ASKED
+            if _same_news(fresh, stored) or not (late or asking):
                 return active
         self._noted[active.uid] = now
         return await self._cluster.save_rotation(active, fresh)
