@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from keyturn.core.model import ConsumerRef, Phase
-from support.world import World
+from support.world import PLAN, World
 from world.test_rotation_world import ENOUGH, as_before, quiet, rotated
 
 ASKED = ""  # and not begun: Preflight is passed in one look
@@ -28,6 +29,16 @@ def test_a_freeze_in_any_phase_stops_every_write_to_the_world_and_lifted_it_goes
     world.cluster.frozen_by = ""
     world.run(ENOUGH)
     rotated(world)
+
+
+async def test_a_rotation_that_a_freeze_kept_from_beginning_begins_within_seconds_after_it() -> None:
+    world = World()
+    world.cluster.frozen_by = "namespace shop is frozen (incident 7)"  # namespaces are not watched
+    world.ask_for_rotation()
+    rests = [await world.operator.reconcile(PLAN) for _ in range(8)]
+    assert world.phase == ASKED
+    assert rests[-1] is not None
+    assert rests[-1] <= timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("phase", STOPS[:-1], ids=lambda phase: phase or "asked")

@@ -28,6 +28,7 @@ from keyturn.reconciler import approvals, checklist, record
 from keyturn.reconciler.adopt import AGAIN, readiness
 from keyturn.reconciler.drift import Lookout
 
+LOOK_AGAIN = timedelta(seconds=5)  # at a freeze that keeps somebody waiting: namespaces are not watched
 LET_GO_AFTER = timedelta(minutes=10)  # a deleted plan's rotation may take this long to go back
 _MOST_NAMES = 1000  # of rotations that ran; older ones are far beyond any history
 
@@ -58,7 +59,9 @@ class Desk:
         await self._forget_oldest(plan, rotations)
         plan = await self._lookout.look(plan, provider, place)
         if (held := await self._held(plan)) is not None:
-            return await self._rest(plan, held, None)
+            rest = await self._rest(plan, held, None)
+            asked = held.reason == Reason.FROZEN and _waiting(plan, rotations)
+            return min(rest, LOOK_AGAIN) if asked else rest
         if waiting := _waiting(plan, rotations):
             return await self._activate(plan, waiting[0])
         when = self._due(plan)
