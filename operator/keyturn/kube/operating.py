@@ -71,7 +71,7 @@ class Operation:
             pause = _SWEEP_EVERY
             try:
                 for key in await self.everything():
-                    self.queue.wake(key)
+                    self.queue.wake(key, behind=True)
             except KeyturnError:
                 pause = _SWEEP_RETRY
             await asyncio.sleep(pause.total_seconds())

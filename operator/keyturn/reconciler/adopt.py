@@ -27,8 +27,7 @@ from keyturn.ports import (
 )
 from keyturn.reconciler import checklist
 from keyturn.reconciler.drift import undrifted
-
-AGAIN = timedelta(seconds=10)  # a blocked plan is looked at this often
+from keyturn.reconciler.pacing import AGAIN, AT_REST, not_ready_since, patience
 
 
 class Adopter:
@@ -87,7 +86,7 @@ class Adopter:
             credential = await self._current(plan, provider, place)
         except KeyturnError as error:
             await self.say(plan, error.problem)
-            return AGAIN
+            return patience(not_ready_since(plan.status), now, least=AGAIN, most=AT_REST)
         await self._cluster.hold_plan(plan, hold=True)
         plan = await self._cluster.plan(plan.key) or plan
         escrow = await self._cluster.escrow(plan.uid) or Escrow({}, {})

@@ -36,12 +36,11 @@ from keyturn.ports.records import STATUS_UNREADABLE
 from keyturn.reconciler import adopt, plans, record, recovery, users, words
 from keyturn.reconciler.act import Actor
 from keyturn.reconciler.observe import Observer, Sight
+from keyturn.reconciler.pacing import AT_REST, DURING_A_ROTATION, LATER, SOON, not_ready_since, patience
 from keyturn.reconciler.scene import Scene
 
 AT_ONCE = timedelta()
-SOON = timedelta(seconds=0.5)  # while something is under way
 ROLLING = timedelta(seconds=2)  # while pods are waited for whose changes wake the plan
-LATER = timedelta(seconds=5)  # while a person or the backend is waited for
 _MERE_NEWS = frozenset(
     {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
 )
@@ -70,14 +69,20 @@ class Reconciler:
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
         self._noted: dict[str, datetime] = {}  # rebuildable: when blockers were last written
         self._troubles: dict[str, Problem] = {}  # rebuildable: why the last effect failed
+        self._failing: dict[ObjectKey, datetime] = {}  # rebuildable: since when no step of a plan came to its end
 
     async def reconcile(self, key: ObjectKey) -> timedelta | None:
         """One step; returns when to look again, None for: only when woken. The ports' errors never pass here."""
         try:
-            return await self._reconcile(key)
+            wait = await self._reconcile(key)
         except KeyturnError as error:
             self._reporter.acted(key, "reconcile", error.reason)
-            return SOON if isinstance(error, OutcomeUnknown) else LATER
+            since = self._failing.setdefault(key, self._clock.now())
+            if isinstance(error, OutcomeUnknown):
+                return SOON
+            return patience(since, self._clock.now(), least=LATER, most=DURING_A_ROTATION)
+        self._failing.pop(key, None)
+        return wait
 
     async def _reconcile(self, key: ObjectKey) -> timedelta | None:
         plan = await self._cluster.plan(key)
@@ -105,7 +110,8 @@ class Reconciler:
         """Only what needs no look can be done: an abort before anything was changed."""
         rotation = None if active is None or not active.spec.abort else self._remembered(active, plan.key)
         if active is None or rotation is None or rotation.phase is not Phase.PREFLIGHT:
-            return LATER
+            most = AT_REST if active is None else DURING_A_ROTATION
+            return patience(not_ready_since(plan.status), self._clock.now(), least=LATER, most=most)
         now, sight = self._clock.now(), Sight(Observation(abort=True))
         decision = decide(rotation, sight.seen, now)
         await self._tell(plan, await self._save(active, active.status, decision, sight), rotation.phase, decision)
@@ -237,6 +243,9 @@ class Reconciler:
         after = decision.rotation
         if after.phase is not before.phase:
             return AT_ONCE
+        if after.down_since is not None:
+            least = LATER if after.phase is Phase.PREFLIGHT else SOON
+            return patience(after.down_since, self._clock.now(), least=least, most=DURING_A_ROTATION)
         if after.phase in (Phase.SOAK, Phase.WATCH):
             return after.policy.sample_every
         waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)

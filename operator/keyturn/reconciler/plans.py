@@ -25,8 +25,9 @@ from keyturn.ports import (
     RotationRecord,
 )
 from keyturn.reconciler import approvals, checklist, record
-from keyturn.reconciler.adopt import AGAIN, readiness
+from keyturn.reconciler.adopt import readiness
 from keyturn.reconciler.drift import Lookout
+from keyturn.reconciler.pacing import AGAIN
 
 LOOK_AGAIN = timedelta(seconds=5)  # at a freeze that keeps somebody waiting: namespaces are not watched
 LET_GO_AFTER = timedelta(minutes=10)  # a deleted plan's rotation may take this long to go back

@@ -179,3 +179,65 @@ def test_when_stopped_running_work_may_end_within_the_patience_and_nothing_new_b
     worker = in_virtual_time(story())
     assert worker.ended == ended
     assert "b" not in worker.began
+
+
+@pytest.mark.fm(62)
+def test_what_somebody_waits_for_goes_before_what_nobody_waits_for():
+    async def story() -> Worker:
+        queue, worker = WorkQueue[str](concurrency=1), Worker()
+        for number in range(3):
+            queue.wake(f"rests-{number}", behind=True)
+        queue.wake("rotates")
+        queue.wake("rests-2")  # now somebody does wait for it
+        await drained_for(queue, worker, 10)
+        return worker
+
+    assert in_virtual_time(story()).ended == ["rotates", "rests-2", "rests-0", "rests-1"]
+
+
+@pytest.mark.fm(62)
+def test_half_of_the_places_stay_free_for_what_somebody_waits_for():
+    async def story() -> Worker:
+        queue, worker = WorkQueue[str](concurrency=4), Worker(seconds=5)
+        for number in range(10):
+            queue.wake(f"rests-{number}", behind=True)
+        loop = asyncio.get_running_loop()
+        loop.call_later(1, queue.wake, "rotates")
+        loop.call_later(2, queue.wake, "rotates too")
+        await drained_for(queue, worker, 20)
+        return worker
+
+    worker = in_virtual_time(story())
+    assert (worker.began["rotates"], worker.began["rotates too"]) == ([1.0], [2.0])
+    assert [len([k for k, at in worker.began.items() if at == [second]]) for second in (0.0, 5.0)] == [2, 2]
+
+
+@pytest.mark.fm(62)
+def test_many_that_hurry_do_not_keep_the_others_waiting_for_ever():
+    async def story() -> Worker:
+        queue, worker = WorkQueue[str](concurrency=1), Worker(*[timedelta()] * 1000, seconds=1)
+        for name in ("a", "b"):
+            queue.wake(name)
+        queue.wake("rests", behind=True)
+        await drained_for(queue, worker, 10)
+        return worker
+
+    assert in_virtual_time(story()).ended.index("rests") == 3
+
+
+@pytest.mark.parametrize(("delay", "first"), [(5, "comes again"), (60, "waits")])
+@pytest.mark.fm(62)
+def test_who_comes_again_soon_is_in_a_hurry_and_who_comes_again_late_is_not(delay: int, first: str):
+    async def story() -> Worker:
+        queue, worker = WorkQueue[str](concurrency=1), Worker(timedelta(seconds=delay), seconds=1)
+        queue.wake("comes again")
+        await drained_for(queue, worker, delay - 1)
+        worker.ended.clear()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.5, queue.wake, "busy")
+        loop.call_later(0.6, lambda: queue.wake("waits", behind=True))
+        busy = Worker(seconds=5)
+        await drained_for(queue, busy, 30)
+        return busy
+
+    assert in_virtual_time(story()).ended[:2] == ["busy", first]

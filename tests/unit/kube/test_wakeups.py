@@ -24,8 +24,17 @@ def woken() -> list[str]:
 
 
 @pytest.fixture
-def wakeups(woken: list[str]) -> Wakeups:
-    return Wakeups(lambda key: woken.append(str(key)))
+def unhurried() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def wakeups(woken: list[str], unhurried: list[str]) -> Wakeups:
+    def wake(key: ObjectKey, *, behind: bool = False) -> None:
+        woken.append(str(key))
+        unhurried.extend([str(key)] * behind)
+
+    return Wakeups(wake)
 
 
 def test_a_plan_wakes_itself_and_its_deletion_too(wakeups: Wakeups, woken: list[str]):
@@ -74,3 +83,44 @@ def test_a_plan_that_changed_its_provider_or_is_gone_is_not_woken_by_the_former(
     wakeups.provider("CredentialProvider", named("pg", "shop"))
 
     assert woken == []
+
+
+@pytest.mark.parametrize(
+    ("generation", "status", "behind"),
+    [
+        (3, {"observedGeneration": 3}, ["shop/orders-db"]),
+        (3, {"observedGeneration": 2}, []),
+        (1, {}, []),
+        (3, {"observedGeneration": 3, "activeRotation": "orders-1"}, []),
+    ],
+    ids=["at rest", "edited", "new", "rotating"],
+)
+@pytest.mark.fm(62)
+def test_a_plan_at_rest_comes_behind_those_that_somebody_waits_for(
+    generation: int, status: dict[str, Any], behind: list[str], wakeups: Wakeups, unhurried: list[str]
+):
+    found = plan("orders-db", "pg") | {"status": status}
+    found["metadata"]["generation"] = generation
+
+    wakeups.plan(found, gone=False)
+
+    assert unhurried == behind
+
+
+def test_a_rotation_that_is_over_hurries_nobody(wakeups: Wakeups, woken: list[str], unhurried: list[str]):
+    phases = ["", "Roll", "Complete", "RolledBack", "Refused"]
+    for phase in phases:
+        spec = {"planRef": {"name": f"plan-{phase}"}}
+        wakeups.rotation({"metadata": {"namespace": "shop"}, "spec": spec, "status": {"phase": phase}})
+
+    assert woken == [f"shop/plan-{phase}" for phase in phases]
+    assert unhurried == ["shop/plan-Complete", "shop/plan-RolledBack", "shop/plan-Refused"]
+
+
+def test_a_provider_that_changed_wakes_its_plans_behind_what_is_under_way(wakeups: Wakeups, unhurried: list[str]):
+    wakeups.plan(plan("orders-db", "pg"), gone=False)
+    unhurried.clear()
+
+    wakeups.provider("CredentialProvider", named("pg", "shop"))
+
+    assert unhurried == ["shop/orders-db"]

@@ -83,9 +83,13 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 def watching(woken: asyncio.Queue[ObjectKey]) -> asyncio.Task[None]:
+    def wake(key: ObjectKey, *, behind: bool = False) -> None:
+        del behind
+        woken.put_nowait(key)
+
     return asyncio.ensure_future(
         handlers.watch(
-            Wakeups(woken.put_nowait),
+            Wakeups(wake),
             [],
             in_cluster=False,
             ready=asyncio.Event(),
