@@ -137,6 +137,29 @@ class DescribeRotations:
 
         assert await any_cluster.cluster.rotations(any_cluster.key) == []
 
+    async def test_one_is_read_by_its_name(self, any_cluster: ClusterRig):
+        await any_cluster.cluster.create_rotation(await the_plan(any_cluster), "orders-1", asked())
+        namespace = any_cluster.key.namespace
+
+        assert await any_cluster.cluster.rotation(ObjectKey(namespace, "orders-1")) == await the_rotation(any_cluster)
+        assert await any_cluster.cluster.rotation(ObjectKey(namespace, "orders-2")) is None
+
+    async def test_those_that_came_to_their_end_can_be_left_out(self, any_cluster: ClusterRig):
+        plan, phases = await the_plan(any_cluster), ["", "Roll", "SomethingNewer", "Complete", "RolledBack", "Refused"]
+        for number, phase in enumerate(phases):
+            name = f"orders-{number}"
+            await any_cluster.cluster.create_rotation(plan, name, asked())
+            made = await any_cluster.cluster.rotation(ObjectKey(any_cluster.key.namespace, name))
+            assert made is not None
+            if phase:
+                await any_cluster.cluster.save_rotation(made, RotationStatus(phase=phase, generation=1))
+
+        going_on = await any_cluster.cluster.rotations(any_cluster.key, finished=False)
+        everything = await any_cluster.cluster.rotations(any_cluster.key)
+
+        assert sorted(found.status.phase for found in going_on) == sorted(phases[:3])
+        assert sorted(found.status.phase for found in everything) == sorted(phases)
+
     async def test_status_is_saved_by_compare_and_set(self, any_cluster: ClusterRig):
         await any_cluster.cluster.create_rotation(await the_plan(any_cluster), "orders-1", asked())
         made = await the_rotation(any_cluster)

@@ -154,9 +154,9 @@ async def test_a_fake_server_that_even_the_admin_secret_names_is_sent_no_passwor
     found = await opened(release, operator)
     assert found is not None
     try:
-        assert await found[0].reach() is not Reach.UP
+        assert await found.provider.reach() is not Reach.UP
     finally:
-        await found[0].close()
+        await found.provider.close()
     assert fake.visitors > 0
     assert PASSWORD.encode() not in fake.heard
     assert len(fake.heard) <= 8 * fake.visitors  # the request for TLS, and nothing after the answer
@@ -190,7 +190,7 @@ async def asked(release: Shipped, operator: KubeCluster) -> RotationRecord:
 async def consent(release: Shipped, operator: KubeCluster, asked: RotationRecord) -> Consent:
     found = await operator.plan(ObjectKey(release.shop, "orders-db"))
     assert found is not None
-    return await Asking(operator).consent(Phase.APPROVE, asked, found, [])
+    return await Asking(operator).consent(Phase.APPROVE, asked, found, await operator.provider(found), [])
 
 
 def approve(release: Shipped, who: str, asked: RotationRecord, digest: str) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar
 
-from keyturn.api.kinds import CredentialProviderSpec, RotationPlanSpec
+from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationStatus
 from keyturn.core.delivery import Delivery, Way
 from keyturn.ports import PodRecord, WorkloadRecord
 from support.pods import Pod, Workload
+
+Status = TypeVar("Status", PlanStatus, RotationStatus)
 
 
 @lru_cache(maxsize=8)
@@ -79,3 +82,8 @@ def spec(**changes: object) -> RotationPlanSpec:
         "retire": {"watch": "20s"},
     }
     return RotationPlanSpec.model_validate({**wish, **changes})
+
+
+def as_stored(status: Status) -> Status:
+    """What comes back of it: through JSON, as the API server keeps it."""
+    return type(status).model_validate(status.model_dump(mode="json", by_alias=True, exclude_none=True))

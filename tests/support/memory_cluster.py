@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from keyturn.api.kinds import PlanStatus, RotationPlanSpec, RotationSpec, RotationStatus
 from keyturn.core.model import ConsumerRef, ObjectKey
+from keyturn.core.rotation import FINISHED
 from keyturn.core.sealed import Sealed
 from keyturn.kube.secrets import refuse_hollow
 from keyturn.ports import (
@@ -29,7 +30,7 @@ from keyturn.ports import (
     SecretRecord,
     WorkloadRecord,
 )
-from support.cluster_records import pod_record, provider_spec, spec, workload_record
+from support.cluster_records import as_stored, pod_record, provider_spec, spec, workload_record
 from support.memory_backend import MemoryBackend
 from support.pods import Fleet, Pod, Reading, SharedSecret, Template, Workload
 from support.switchboard import Side, Switchboard
@@ -89,9 +90,14 @@ class MemoryCluster:
         await self._ask("plans")
         return [*([self.the_plan] if self.the_plan is not None else []), *self.other_plans]
 
-    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
+    async def rotation(self, key: ObjectKey) -> RotationRecord | None:
+        await self._ask("rotation")
+        return self.the_rotations.get(key.name)
+
+    async def rotations(self, plan: ObjectKey, *, finished: bool = True) -> Sequence[RotationRecord]:
         await self._ask("rotations")
-        return [r for r in self.the_rotations.values() if r.spec.plan_ref.name == plan.name]
+        found = [r for r in self.the_rotations.values() if r.spec.plan_ref.name == plan.name]
+        return [r for r in found if finished or r.status.phase not in FINISHED]
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         await self._ask("provider")
@@ -366,9 +372,9 @@ class MemoryCluster:
     def read_back(self) -> None:
         """After a crash, what was stored is all there is: through JSON and back, as the API server keeps it."""
         if self.the_plan is not None:
-            self.the_plan = replace(self.the_plan, status=_stored(self.the_plan.status))
+            self.the_plan = replace(self.the_plan, status=as_stored(self.the_plan.status))
         for name, record in self.the_rotations.items():
-            self.the_rotations[name] = replace(record, status=_stored(record.status))
+            self.the_rotations[name] = replace(record, status=as_stored(record.status))
 
     # ------------------------------------------------------------------------------------------------- inside
 
@@ -390,10 +396,3 @@ def _same(version: str, stored: Stored | None) -> Stored:
     if stored is None or stored.resource_version != version:
         raise Conflict("Conflict", "somebody wrote in between")
     return stored
-
-
-Status = TypeVar("Status", PlanStatus, RotationStatus)
-
-
-def _stored(status: Status) -> Status:
-    return type(status).model_validate(status.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -59,6 +59,8 @@ def crd(kind: Kind) -> Schema:
     }
     if kind.status:
         version["subresources"] = {"status": {}}
+    if kind.fields_selected:
+        version["selectableFields"] = [{"jsonPath": f".{field}"} for field in kind.fields_selected]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -113,6 +113,7 @@ class Kind:
     columns: tuple[Column, ...]
     namespaced: bool = True
     rules: tuple[rules.Rule, ...] = ()
+    fields_selected: tuple[str, ...] = ()  # the API server picks objects by these
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
@@ -149,6 +150,7 @@ ROTATION = Kind(
         Column("Blocked-By", ".status.blockedBy"),
         _AGE,
     ),
+    fields_selected=("spec.planRef.name", "status.phase"),
 )
 APPROVAL = Kind(
     "RotationApproval",

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import urlencode
+from urllib.request import getproxies_environment
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
@@ -33,6 +34,10 @@ _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 
 Fence = Callable[[], None]
 T = TypeVar("T")
+
+
+class FieldsNotSelectable(Misconfigured):
+    """The API server does not pick by these fields: it is older than 1.31, or has the CRDs of a former version."""
 
 
 class Patch(StrEnum):
@@ -76,6 +81,8 @@ class KubeClient:
             Misconfigured: there is no usable way to the API server.
         """
         configuration = kubernetes_client.Configuration()
+        # Else each call has two threads look for a proxy and a ~/.netrc that nobody named.
+        cast("Any", configuration).client_session_kwargs = {"trust_env": bool(getproxies_environment())}
         configuration.retries = False  # the reconciler is the retry loop; a hidden one would blur "was it written?"
         loads = cast("Any", kubernetes_config)  # carries no types
         try:
@@ -125,7 +132,7 @@ class KubeClient:
         Pages of one LIST are of one moment; when its snapshot expires the LIST starts again from nothing.
 
         Raises:
-            Misconfigured: the API server does not know this kind.
+            Misconfigured: the API server does not know this kind, or (FieldsNotSelectable) ``fieldSelector``.
             Unavailable: it could not be read to the end.
         """
         accept = _METADATA_LIST if metadata_only else ""
@@ -147,6 +154,8 @@ class KubeClient:
             answer = await self._send("GET", path, asked, accept=accept)
             if answer.status == 410:
                 return None
+            if answer.status == 400 and "fieldSelector" in query:
+                raise FieldsNotSelectable("FieldsNotSelectable", "Install the CRDs of this version.")
             page = object_read(path, answer)
             if page is None:
                 raise Misconfigured(

@@ -65,9 +65,13 @@ class KubeCluster:
         """All of a namespace, or of the cluster."""
         return await self._plans.plans(namespace)
 
-    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
+    async def rotation(self, key: ObjectKey) -> RotationRecord | None:
+        """Raises Misconfigured if it cannot be understood."""
+        return await self._plans.rotation(key)
+
+    async def rotations(self, plan: ObjectKey, *, finished: bool = True) -> Sequence[RotationRecord]:
         """All that name this plan."""
-        return await self._plans.rotations(plan)
+        return await self._plans.rotations(plan, finished=finished)
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """Raises Misconfigured if there is none."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from keyturn.api.base import API_VERSION
 from keyturn.api.kinds import (
+    ROTATION,
     ClusterCredentialProviderSpec,
     CredentialProviderSpec,
     PlanStatus,
@@ -25,13 +26,16 @@ from keyturn.api.kinds import (
 )
 from keyturn.api.labels import FINALIZER
 from keyturn.core.model import ObjectKey, Problem
+from keyturn.core.rotation import FINISHED
 from keyturn.kube import paths
-from keyturn.kube.client import KubeClient, Patch
+from keyturn.kube.client import FieldsNotSelectable, KubeClient, Patch
 from keyturn.kube.raw import Json, at, mapping, moment, number, strings, text
 from keyturn.ports import Conflict, Misconfigured, PlanRecord, ProviderRecord, RotationRecord
 from keyturn.ports.records import STATUS_UNREADABLE
 
 M = TypeVar("M", bound=BaseModel)
+
+_OF_PLAN, _PHASE = ROTATION.fields_selected
 
 _UNPARSED = RotationPlanSpec(  # stands in for a spec that does not parse: it asks for nothing
     provider_ref=ProviderRef(name="unreadable"),
@@ -46,6 +50,7 @@ class Plans:
     def __init__(self, client: KubeClient, operator_namespace: str) -> None:
         self._client = client
         self._operator_namespace = operator_namespace
+        self._selects = True  # the API server picks by field: since 1.31, with the CRDs of this version
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:
         """Consistent; None if it does not exist."""
@@ -56,13 +61,30 @@ class Plans:
         """All of a namespace, or of the cluster."""
         return await self._client.collect(paths.ours(paths.PLANS, namespace), plan_of)
 
-    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
-        """All Rotations that name this plan, whoever made them. Raises Misconfigured if one cannot be understood."""
+    async def rotation(self, key: ObjectKey) -> RotationRecord | None:
+        """Consistent; None if it does not exist. Raises Misconfigured if it cannot be understood."""
+        found = await self._client.read(paths.ours(paths.ROTATIONS, key.namespace, key.name))
+        return None if found is None else rotation_of(found)
 
-        def of_plan(found: Json) -> RotationRecord | None:
-            return rotation_of(found) if text(found, "spec", "planRef", "name") == plan.name else None
+    async def rotations(self, plan: ObjectKey, *, finished: bool = True) -> Sequence[RotationRecord]:
+        """All Rotations that name this plan, whoever made them. Raises Misconfigured if one cannot be understood.
 
-        return await self._client.collect(paths.ours(paths.ROTATIONS, plan.namespace), of_plan)
+        The API server picks them out: a namespace can hold a thousand plans with ten finished ones each.
+        """
+        left_out = frozenset[str]() if finished else FINISHED
+
+        def wanted(found: Json) -> RotationRecord | None:
+            mine = text(found, "spec", "planRef", "name") == plan.name
+            return rotation_of(found) if mine and text(found, "status", "phase") not in left_out else None
+
+        path = paths.ours(paths.ROTATIONS, plan.namespace)
+        if self._selects:
+            fields = [f"{_OF_PLAN}={plan.name}", *(f"{_PHASE}!={phase}" for phase in sorted(left_out))]
+            try:
+                return await self._client.collect(path, wanted, fieldSelector=",".join(fields))
+            except FieldsNotSelectable:
+                self._selects = False
+        return await self._client.collect(path, wanted)
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """The provider that a plan names. Raises Misconfigured if there is none, or it does not parse."""

@@ -35,8 +35,12 @@ class Cluster(Protocol):
         """All plans of a namespace; None: of every namespace that we may see."""
         ...
 
-    async def rotations(self, plan: ObjectKey) -> Sequence[RotationRecord]:
-        """All Rotations of a plan, finished ones too."""
+    async def rotation(self, key: ObjectKey) -> RotationRecord | None:
+        """One Rotation, or None if there is none. Raises Misconfigured if it cannot be understood."""
+        ...
+
+    async def rotations(self, plan: ObjectKey, *, finished: bool = True) -> Sequence[RotationRecord]:
+        """All Rotations of a plan; without those that came to their end if asked so."""
         ...
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:

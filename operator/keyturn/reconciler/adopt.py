@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyturn.api.conditions import ConditionType, Reason, set_condition
@@ -30,6 +30,15 @@ from keyturn.reconciler.drift import undrifted
 from keyturn.reconciler.pacing import AGAIN, AT_REST, not_ready_since, patience
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A plan's backend for one tick."""
+
+    provider: Provider
+    place: Place
+    terms: ProviderRecord  # what the provider's owner allows and asks for, as it was opened by
+
+
 class Adopter:
     """From a plan on paper to one whose current credential is known, works, and is safe in escrow."""
 
@@ -38,7 +47,7 @@ class Adopter:
 
     # ------------------------------------------------------------------------------------------- provider
 
-    async def open(self, plan: PlanRecord, active: RotationRecord | None) -> tuple[Provider, Place] | None:
+    async def open(self, plan: PlanRecord, active: RotationRecord | None) -> Opened | None:
         """The plan's provider, or None with the reason in the plan's conditions."""
         spec = active.status.plan if active is not None and active.status.plan is not None else plan.spec
         asked = replace(plan, spec=spec)
@@ -46,7 +55,7 @@ class Adopter:
             found = await self._cluster.provider(asked)
             admin = await self._admin(found)
             self._admit(found, asked, admin)
-            return self._providers.open(found, asked, admin), _place(found)
+            return Opened(self._providers.open(found, asked, admin), _place(found), found)
         except KeyturnError as error:
             await self.say(plan, error.problem)
             return None

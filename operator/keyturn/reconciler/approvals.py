@@ -126,10 +126,17 @@ class Asking:
         self._cluster = cluster
 
     async def consent(
-        self, phase: Phase, record: RotationRecord, plan: PlanRecord, workloads: Sequence[WorkloadRecord]
+        self,
+        phase: Phase,
+        record: RotationRecord,
+        plan: PlanRecord,
+        provider: ProviderRecord,
+        workloads: Sequence[WorkloadRecord],
     ) -> Consent:
-        """How far people agreed. Where nobody is asked yet, nobody has agreed, and no approval is read."""
-        provider = await self._cluster.provider(plan)
+        """How far people agreed. Where nobody is asked yet, nobody has agreed, and no approval is read.
+
+        ``provider`` as it was read in this tick: what is carried out goes by the same record.
+        """
         asked = Consent(needed(plan.spec, provider.spec, record.spec.requested_by))
         if not asked.needed or phase not in asked_in(record.spec.mode):
             return asked
@@ -141,9 +148,10 @@ class Asking:
         found = await self._cluster.approvals(record.key)
         return counted(asked, found, record.uid, involved(record.spec.requested_by, plan, provider))
 
-    async def hindrances(self, record: RotationRecord, plan: PlanRecord) -> tuple[Problem, ...]:
+    async def hindrances(
+        self, record: RotationRecord, plan: PlanRecord, provider: ProviderRecord
+    ) -> tuple[Problem, ...]:
         """For Preflight: why approvals that will be asked for could never count. Empty: nothing hinders them."""
-        provider = await self._cluster.provider(plan)
         if not needed(plan.spec, provider.spec, record.spec.requested_by):
             return ()
         hindrance = await self._hindrance(plan, provider)

@@ -15,7 +15,6 @@ from keyturn.api.rotation_kinds import RotationStatus
 from keyturn.core import model
 from keyturn.core.gates import Fail
 from keyturn.core.model import ObjectKey, Observation, Phase, Problem, Rotation
-from keyturn.core.rendering import Place
 from keyturn.core.rotation import FINISHED, Decision, decide
 from keyturn.ports import (
     Announcement,
@@ -26,7 +25,6 @@ from keyturn.ports import (
     OutcomeUnknown,
     PlanRecord,
     Probes,
-    Provider,
     Providers,
     Reporter,
     RotationRecord,
@@ -35,6 +33,7 @@ from keyturn.ports import (
 from keyturn.ports.records import STATUS_UNREADABLE
 from keyturn.reconciler import adopt, plans, record, recovery, users, words
 from keyturn.reconciler.act import Actor
+from keyturn.reconciler.adopt import Opened
 from keyturn.reconciler.observe import Observer, Sight
 from keyturn.reconciler.pacing import AT_REST, DURING_A_ROTATION, LATER, SOON, not_ready_since, patience
 from keyturn.reconciler.scene import Scene
@@ -100,11 +99,10 @@ class Reconciler:
         opened = await self._adopter.open(plan, active)
         if opened is None:
             return await self._without_backend(plan, active)
-        provider, place = opened
         try:
-            return await self._one_step(plan, rotations, active, provider, place)
+            return await self._one_step(plan, rotations, active, opened)
         finally:
-            await provider.close()
+            await opened.provider.close()
 
     async def _without_backend(self, plan: PlanRecord, active: RotationRecord | None) -> timedelta:
         """Only what needs no look can be done: an abort before anything was changed."""
@@ -122,19 +120,18 @@ class Reconciler:
         plan: PlanRecord,
         rotations: Sequence[RotationRecord],
         active: RotationRecord | None,
-        provider: Provider,
-        place: Place,
+        opened: Opened,
     ) -> timedelta | None:
         if not plan.status.adopted_at:
-            return await self._adopter.adopt(plan, provider, place)
-        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, provider):
+            return await self._adopter.adopt(plan, opened.provider, opened.place)
+        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, opened.provider):
             return AT_ONCE
         if active is None or not _going_on(active):
             self._cluster.unfollow(plan.key)
-            return await self._desk.next(plan, rotations, active, provider, place)
-        return await self._drive(plan, active, provider, place)
+            return await self._desk.next(plan, rotations, active, opened.provider, opened.place)
+        return await self._drive(plan, active, opened)
 
-    async def _drive(self, plan: PlanRecord, active: RotationRecord, provider: Provider, place: Place) -> timedelta:
+    async def _drive(self, plan: PlanRecord, active: RotationRecord, opened: Opened) -> timedelta:
         stored = active.status
         if stored.plan is None:  # its first status is written with the first decision
             active = self._desk.begun(plan, active)
@@ -143,7 +140,7 @@ class Reconciler:
         if rotation is None:
             await self._stop(active)
             return LATER
-        scene = Scene(frozen_plan, active, rotation, provider, place)
+        scene = Scene(frozen_plan, active, rotation, opened.provider, opened.place, opened.terms)
         sight = await self._observer.look(scene)
         await self._remember_users(plan, sight)
         heard = self._cluster.follow(plan.key, frozen_plan.spec.secret.name, tuple(sight.workloads or ()))
@@ -173,13 +170,19 @@ class Reconciler:
         return replace(rotation, clock=self._clocks.get(f"{active.uid}/{rotation.phase}", rotation.clock))
 
     async def _rotations(self, plan: PlanRecord) -> tuple[Problem | None, Sequence[RotationRecord]]:
-        """A plan whose status cannot be read may be in mid-rotation: it is not even let go."""
+        """The one that runs; if none does, all that did not come to their end.
+
+        A plan whose status cannot be read may be in mid-rotation: it is not even let go.
+        """
         if plan.invalid is not None and not (plan.deleting and plan.invalid.reason != STATUS_UNREADABLE):
             return plan.invalid, ()
         try:
-            return None, await self._cluster.rotations(plan.key)
+            if not plan.status.active_rotation:
+                return None, await self._cluster.rotations(plan.key, finished=False)
+            found = await self._cluster.rotation(ObjectKey(plan.key.namespace, plan.status.active_rotation))
         except Misconfigured as error:
             return error.problem, ()
+        return None, [found] if found is not None and found.spec.plan_ref.name == plan.key.name else []
 
     async def _stop(self, active: RotationRecord) -> None:
         """Say that nothing is done, and change nothing of what the other version remembers."""

@@ -101,7 +101,7 @@ class Observer:
             pods_asked=rotation.phase not in NOT_ABOUT_NEW,
             connected=views.connected(old.sessions, pods),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
-            consent=await self._asking.consent(rotation.phase, scene.record, plan, workloads),
+            consent=await self._asking.consent(rotation.phase, scene.record, plan, scene.terms, workloads),
             abort=abort,
             pause=scene.record.spec.pause,
             retry=scene.record.spec.retry,
@@ -119,7 +119,7 @@ class Observer:
                 problems=(
                     *no_slot,
                     *asked.problems,
-                    *await self._asking.hindrances(scene.record, plan),
+                    *await self._asking.hindrances(scene.record, plan, scene.terms),
                     *checklist.unsupported(pods, workloads),
                     *checklist.strangers_connected(view.old_sessions),
                     *checklist.silent_probes(pods, testimonies),

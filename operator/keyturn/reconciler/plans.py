@@ -18,6 +18,7 @@ from keyturn.ports import (
     Clock,
     Cluster,
     Escrow,
+    Misconfigured,
     PlanRecord,
     Probes,
     Provider,
@@ -40,6 +41,7 @@ class Desk:
     def __init__(self, cluster: Cluster, probes: Probes, clock: Clock, reporter: Reporter) -> None:
         self._cluster, self._probes, self._clock = cluster, probes, clock
         self._lookout = Lookout(cluster, clock, reporter)
+        self._tidy: dict[str, int] = {}  # rebuildable: the plan's generation when surplus rotations were forgotten
 
     # ---------------------------------------------------------------------------------- between rotations
 
@@ -57,7 +59,8 @@ class Desk:
             return timedelta()
         for replay in (r for r in rotations if not r.status.phase and r.key.name in plan.status.ran):
             await self._refuse(replay)
-        await self._forget_oldest(plan, rotations)
+            self._tidy.pop(plan.uid, None)
+        await self._forget_oldest(plan)
         plan = await self._lookout.look(plan, provider, place)
         if (held := await self._held(plan)) is not None:
             rest = await self._rest(plan, held, None)
@@ -67,7 +70,10 @@ class Desk:
             return await self._activate(plan, waiting[0])
         when = self._due(plan)
         if when is not None and when <= self._clock.now():
-            name = _free_name(plan, rotations)
+            try:
+                name = _free_name(plan, await self._cluster.rotations(plan.key))
+            except Misconfigured as error:
+                return await self._rest(plan, error.problem, None)
             spec = RotationSpec.model_validate({"planRef": {"name": plan.key.name}, "reason": "Scheduled"})
             await self._cluster.create_rotation(plan, name, spec)
             return timedelta()
@@ -113,6 +119,7 @@ class Desk:
 
     async def _close_books(self, plan: PlanRecord, ended: RotationRecord | None) -> None:
         """After the end: the plan's current credential, and an escrow that holds that one only."""
+        self._tidy.pop(plan.uid, None)
         current = plan.status.current_id
         phase, why, when = "", "", self._clock.now()
         if ended is not None:
@@ -154,10 +161,18 @@ class Desk:
             found = set_condition(found, type_, value, "AlreadyRan", words, replay.generation, now)
         await self._cluster.save_rotation(replay, status.model_copy(update={"conditions": found}))
 
-    async def _forget_oldest(self, plan: PlanRecord, rotations: Sequence[RotationRecord]) -> None:
+    async def _forget_oldest(self, plan: PlanRecord) -> None:
+        """After each rotation, and when the plan was edited: to list them at every look would cost most of it."""
+        if self._tidy.get(plan.uid) == plan.generation:
+            return
+        try:
+            rotations = await self._cluster.rotations(plan.key)
+        except Misconfigured:  # another version's: kept, and no reason to stop
+            rotations = ()
         finished = sorted((r for r in rotations if r.status.phase in FINISHED), key=_age)
         for surplus in finished[: max(0, len(finished) - plan.spec.history_limit)]:
             await self._cluster.delete_rotation(surplus)
+        self._tidy[plan.uid] = plan.generation
 
     async def _rest(self, plan: PlanRecord, why: Problem, when: datetime | None) -> timedelta:
         now = self._clock.now()
@@ -172,9 +187,13 @@ class Desk:
 
     async def release(self, plan: PlanRecord) -> None:
         """Deleted with nothing under way: the Secret holds what the escrow holds, so nobody is locked out."""
-        self._lookout.forget(plan)
+        self._forget(plan)
         await self._cluster.drop_escrow(plan.uid)
         await self._cluster.hold_plan(plan, hold=False)
+
+    def _forget(self, plan: PlanRecord) -> None:
+        self._lookout.forget(plan)
+        self._tidy.pop(plan.uid, None)
 
     def overdue(self, plan: PlanRecord) -> bool:
         """Has going back taken longer than a deletion may wait?"""
@@ -184,7 +203,7 @@ class Desk:
         """Release the plan but keep its escrow: an orphan on record, so that no credential is lost."""
         words = "deleted in the middle of a rotation that could not go back in time; its escrow is kept"
         news = Announcement("EscrowKept", words, warning=True)
-        self._lookout.forget(plan)
+        self._forget(plan)
         await self._cluster.announce(plan.key, "RotationPlan", plan.uid, news)
         await self._cluster.hold_plan(plan, hold=False)
         return AGAIN

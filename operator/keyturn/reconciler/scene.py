@@ -26,6 +26,7 @@ from keyturn.ports import (
     PodRecord,
     Principal,
     Provider,
+    ProviderRecord,
     RotationRecord,
     SecretRecord,
     WorkloadRecord,
@@ -46,6 +47,7 @@ class Scene:
     rotation: Rotation
     provider: Provider
     place: Place
+    terms: ProviderRecord
 
     def rendered(self, values: Mapping[str, Sealed], id_: str) -> dict[str, Sealed]:
         """The managed keys for this credential; empty if its value is not known."""

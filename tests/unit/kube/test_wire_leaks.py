@@ -77,6 +77,7 @@ GIVEN: dict[str, Callable[[str], Any]] = {
     "listed": lambda _: [REF],
     "consumers": lambda _: [REF],
     "discover": lambda _: True,
+    "finished": lambda _: True,
     "lost": lambda _: (),
     "workloads": lambda _: [workload_record()],
     "workload": lambda _: workload_record(),

@@ -8,9 +8,10 @@ import pytest
 
 from keyturn.api.conditions import condition
 from keyturn.api.kinds import PlanStatus, RotationStatus
-from keyturn.core.model import Problem
+from keyturn.core.model import ObjectKey, Problem
 from keyturn.ports import Misconfigured
 from keyturn.ports.records import STATUS_UNREADABLE
+from support.memory_cluster import spec
 from support.world import World
 
 
@@ -65,19 +66,41 @@ def test_a_rotation_that_cannot_be_read_stops_its_plan_which_says_so() -> None:
     world = in_phase("Soak")
     words = "Rotation shop/orders-1 cannot be understood by this version of Keyturn: spec.mode. Run the version that"
 
-    async def unreadable(_plan: object) -> list[object]:
+    async def unreadable(_key: object) -> None:
         raise Misconfigured("RotationUnreadable", words)
 
-    readable, world.cluster.rotations = world.cluster.rotations, unreadable  # type: ignore[method-assign, assignment]
+    readable, world.cluster.rotation = world.cluster.rotation, unreadable  # type: ignore[method-assign, assignment]
     writes = len(world.board.writes)
     world.run(30)
     stalled = condition(world.plan_status.conditions, "Stalled")
     assert stalled is not None
     assert (stalled.status, stalled.reason, stalled.message) == ("True", "RotationUnreadable", words)
     assert world.board.writes[writes:] == ["save-plan"]
-    world.cluster.rotations = readable  # type: ignore[method-assign]
+    world.cluster.rotation = readable  # type: ignore[method-assign]
     world.run(400)
     assert world.phase == "Complete"
+
+
+def test_a_finished_rotation_that_cannot_be_read_holds_up_nothing_but_the_schedule() -> None:
+    world = World()
+    world.ask_for_rotation()
+    world.run(400)
+    assert world.phase == "Complete"
+    going_on = world.cluster.rotations
+
+    async def rotations(plan: ObjectKey, *, finished: bool = True) -> object:
+        if finished:
+            raise Misconfigured("RotationUnreadable", "Rotation shop/orders-1 cannot be understood by this version")
+        return await going_on(plan, finished=False)
+
+    world.cluster.rotations = rotations  # type: ignore[method-assign, assignment]
+    world.cluster.edit_plan(spec(schedule={"cron": "* * * * *"}))
+    world.run(60, until=lambda w: condition(w.plan_status.conditions, "Ready").reason == "RotationUnreadable")  # type: ignore[union-attr]
+    assert condition(world.plan_status.conditions, "Ready").reason == "RotationUnreadable"  # type: ignore[union-attr]
+    assert list(world.cluster.the_rotations) == ["orders-1"]
+    world.ask_for_rotation("orders-2")
+    world.run(400, until=lambda w: w.cluster.the_rotations["orders-2"].status.phase == "Complete")
+    assert world.cluster.the_rotations["orders-2"].status.phase == "Complete"
 
 
 def test_a_plan_whose_spec_cannot_be_read_says_so_and_can_still_be_deleted() -> None:

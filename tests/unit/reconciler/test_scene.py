@@ -8,7 +8,7 @@ from keyturn.api.kinds import RotationStatus
 from keyturn.core.model import Policy, Rotation, Side
 from keyturn.core.rendering import Place
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Escrow, Provider, RotationRecord
+from keyturn.ports import Escrow, Provider, ProviderRecord, RotationRecord
 from keyturn.reconciler.act import live_generations
 from keyturn.reconciler.scene import Scene
 from support.plan_records import plan_record
@@ -21,7 +21,8 @@ RENAMED = Place("db-new.shop.svc", 5432, "shop")
 def scene() -> Scene:
     plan = plan_record()
     rotation = Rotation("uid", "orders-1", plan.key, Policy(), generation=5, old_id="orders_a", new_id="orders_b")
-    return Scene(plan, cast("RotationRecord", RotationStatus()), rotation, cast("Provider", None), RENAMED)
+    record, provider = cast("RotationRecord", RotationStatus()), cast("Provider", None)
+    return Scene(plan, record, rotation, provider, RENAMED, cast("ProviderRecord", None))
 
 
 def test_old_is_what_the_secret_held_before_and_new_is_rendered_for_where_the_backend_is_now() -> None:

@@ -46,7 +46,7 @@ async def test_pods_that_are_behind_are_told_after_their_files_were_refreshed(
     rotation = Rotation(
         "r", "orders-1", ObjectKey("shop", "orders-db"), Policy(), generation=4, turned_back=turned_back
     )
-    scene = Scene(plan_record(), cast("Any", None), rotation, cast("Any", None), cast("Any", None))
+    scene = Scene(plan_record(), cast("Any", None), rotation, cast("Any", None), cast("Any", None), cast("Any", None))
     pods = (pod("api"), pod("proven"), pod("api", terminating=True))
     actor = Actor(cast("Any", hands), cast("Any", hands), lambda: 1)
 

@@ -51,7 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "lost-rotation-forgotten",
         "A Rotation deleted in the middle is taken for one that changed nothing.",
         LOOP,
-        "        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, provider):\n",
+        "        if recovery.lost(plan, active) and await self._recovery.recover(plan, active, opened.provider):\n",
         "        if False:\n",
     ),
     mutant(
