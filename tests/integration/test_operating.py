@@ -228,8 +228,8 @@ async def test_a_watcher_that_silently_died_is_named_to_the_kubelet_and_the_livi
     cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-    monkeypatch.setattr(handlers, "WATCH_SECONDS", 2)  # minutes in seconds
-    monkeypatch.setattr(pages, "WATCH_SILENCE", 8.0)
+    monkeypatch.setattr(handlers, "WATCH_SECONDS", 1)  # minutes in seconds
+    monkeypatch.setattr(pages, "WATCH_SILENCE", 4.0)
     heartbeat, ready = Heartbeat(), asyncio.Event()
     watching = asyncio.ensure_future(
         handlers.watch(Wakeups(print), [namespace], in_cluster=False, ready=ready, heartbeat=heartbeat)
@@ -242,13 +242,15 @@ async def test_a_watcher_that_silently_died_is_named_to_the_kubelet_and_the_livi
     async with asyncio.timeout(20):
         while watcher() is None:  # noqa: ASYNC110 - kopf tells nobody
             await asyncio.sleep(0.05)
-    await asyncio.sleep(8.5)
+    await asyncio.sleep(4.5)
     assert heartbeat.trouble == "", "each of them asks again and again"
 
     found = watcher()
     assert found is not None
     found.cancel()  # kopf notices exceptions of its watchers, and not this
-    await asyncio.sleep(10)
+    async with asyncio.timeout(20):
+        while not heartbeat.trouble:  # noqa: ASYNC110 - it is silence that is waited for
+            await asyncio.sleep(0.1)
 
     assert heartbeat.trouble == f"nobody watches {paths.ours(paths.PLANS, namespace)} any more"
     watching.cancel()
