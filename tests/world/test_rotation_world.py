@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from keyturn.core.model import ConsumerRef, ObjectKey, Observation, Phase, Polic
 from keyturn.core.rotation import BACKWARD, FINISHED, FORWARD
 from keyturn.reconciler.loop import ROLLING
 from support.memory_backend import Role
+from support.memory_cluster import spec
 from support.pods import parsed
 from support.world import OLD_URL, PLAN, START, World
 
@@ -129,6 +132,20 @@ def test_while_changes_of_pods_are_heard_a_roll_is_looked_at_less_often_and_ends
         looks[heard] = waits.count(ROLLING)
     assert looks[False] == 0
     assert looks[True] > 0
+
+
+@pytest.mark.parametrize(("sees", "seconds"), [(True, 3), (False, 5)])
+def test_watch_looks_often_enough_to_let_a_refused_consumer_in_within_five_seconds(*, sees: bool, seconds: int) -> None:
+    world = World()
+    plan = world.cluster.the_plan
+    assert plan is not None
+    told = {"verify": {"soak": "1m"}, "retire": {"watch": "2m", "acceptBlindWatch": True}}
+    world.cluster.the_plan = replace(plan, spec=spec(**told))
+    world.provider.capabilities = replace(world.provider.capabilities, sees_refused_attempts=sees)
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda seen: seen.phase == "Watch")
+    world.run(1)
+    assert asyncio.run(world.operator.reconcile(PLAN)) == timedelta(seconds=seconds)
 
 
 @pytest.mark.fm(16)

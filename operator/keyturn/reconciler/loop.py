@@ -40,6 +40,7 @@ from keyturn.reconciler.scene import Scene
 
 AT_ONCE = timedelta()
 ROLLING = timedelta(seconds=2)  # while pods are waited for whose changes wake the plan
+MISSED = timedelta(seconds=3)  # where refused logins can be seen: who was refused is let in again within 5 s
 _MERE_NEWS = frozenset(
     {"clock", "pods", "proven", "blocked_by", "blockers", "pod_proofs", "old_sessions", "conditions"}
 )
@@ -150,7 +151,7 @@ class Reconciler:
         if decision.entered:
             await self._tell(plan, active, rotation.phase, decision)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
-        return self._pace(rotation, decision, heard=heard)
+        return self._pace(rotation, decision, heard=heard, blind=sight.seen.blind)
 
     async def _remember_users(self, plan: PlanRecord, sight: Sight) -> None:
         """The next pods' probes shall run as their apps do. Written when something was learned, which is seldom."""
@@ -242,13 +243,15 @@ class Reconciler:
             self._reporter.acted(scene.plan.key, name, "Done")
         self._troubles.pop(scene.record.uid, None)
 
-    def _pace(self, before: Rotation, decision: Decision, *, heard: bool) -> timedelta:
+    def _pace(self, before: Rotation, decision: Decision, *, heard: bool, blind: bool) -> timedelta:
         after = decision.rotation
         if after.phase is not before.phase:
             return AT_ONCE
         if after.down_since is not None:
             least = LATER if after.phase is Phase.PREFLIGHT else SOON
             return patience(after.down_since, self._clock.now(), least=least, most=DURING_A_ROTATION)
+        if after.phase is Phase.WATCH and not blind:
+            return min(after.policy.sample_every, MISSED)
         if after.phase in (Phase.SOAK, Phase.WATCH):
             return after.policy.sample_every
         waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)
