@@ -23,6 +23,7 @@ class Fault:
     end: Act | None = None
     lasts: timedelta = timedelta(seconds=8)
     fm: tuple[int, ...] = ()  # rows of the fault matrix: FM-13 is 13
+    alike: bool = False  # ends, and writes to the world, as a run without it (``oracle``)
     may_end: tuple[str, ...] = ("Complete", "RolledBack")
 
 

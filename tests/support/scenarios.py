@@ -18,11 +18,15 @@ _HELD = "people hold it"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``ends``: without faults. ``goes_back``: whether it may, once anything was changed."""
+    """``ends``: without faults. ``goes_back``: whether it may, once anything was changed.
+
+    ``timeless``: an operator that is late does the same; what people do here after a while comes in between otherwise.
+    """
 
     make: Callable[[], World]
     ends: str = "Complete"
     goes_back: bool = True
+    timeless: bool = True
 
 
 def _rollback() -> World:
@@ -96,8 +100,8 @@ SCENARIOS: dict[str, Scenario] = {
     "rollback": Scenario(_rollback, ends="RolledBack"),
     "half-way": Scenario(_half_way, ends="RolledBack"),
     "approvals": Scenario(_approvals),
-    "lost-node": Scenario(_lost_node),
-    "held-up": Scenario(_held_up),
+    "lost-node": Scenario(_lost_node, timeless=False),
+    "held-up": Scenario(_held_up, timeless=False),
     "availability": Scenario(_compromised("Availability"), goes_back=False),
     "containment": Scenario(_compromised("Containment"), goes_back=False),
 }

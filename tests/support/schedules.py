@@ -16,11 +16,13 @@ from datetime import datetime
 from support.catalogue import FAULTS, STALL
 from support.endings import came_to_rest
 from support.fault import Fault
+from support.oracle import writes_alike
 from support.promises import CHANGES, Broken
 from support.scenarios import SCENARIOS
 from support.switchboard import Strike
 from support.world import INSIDE, World
 
+ALIKE = frozenset(name for name, fault in FAULTS.items() if fault.alike)
 LIMIT = 1500  # ticks; a rotation without faults takes about sixty
 BEFORE = "before "
 
@@ -145,6 +147,10 @@ def play(schedule: Schedule, world: World | None = None) -> World:
     scenario = SCENARIOS[schedule.scenario]
     allowed = {end for h in schedule.happenings if h.name in FAULTS for end in FAULTS[h.name].may_end}
     came_to_rest(world, allowed or {scenario.ends})
+    alike = ALIKE if scenario.timeless else frozenset[str]()
+    if all(h.name in alike or h.name in tuple(Strike) for h in schedule.happenings):
+        struck = len(schedule.strikes)
+        writes_alike(world, schedule.scenario, struck if struck == len(schedule.happenings) else None)
     if world.phase == "RolledBack" and not scenario.goes_back and not CHANGES.isdisjoint(world.board.writes):
         raise Broken("I6/I7: it went back although somebody else may know the old credential")
     return world

@@ -9,7 +9,9 @@ import pytest
 
 from keyturn.core.rotation import FORWARD
 from support.catalogue import FAULTS
+from support.oracle import writes_alike
 from support.points import crashes, points_of
+from support.promises import Broken
 from support.scenarios import SCENARIOS
 from support.schedules import Happening, Schedule, play
 from support.seeds import by_seed
@@ -48,3 +50,10 @@ def test_a_seed_is_always_the_same_schedule_and_holds_its_promises() -> None:
     for seed in range(12):
         assert by_seed(seed) == by_seed(seed)
         play(by_seed(seed))
+
+
+def test_a_write_too_many_is_noticed_although_the_end_is_the_same() -> None:
+    world = play(Schedule("rotation"))
+    world.board.writes.append("restart")
+    with pytest.raises(Broken, match="restart 2 times, not 1"):
+        writes_alike(world, "rotation", 0)

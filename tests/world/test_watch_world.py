@@ -156,3 +156,18 @@ def test_a_pod_nobody_listed_that_appears_in_delete_is_seen_before_the_write() -
     assert "delete" not in world.board.writes
     world.cluster.bystanders.clear()
     completes(world)
+
+
+@pytest.mark.fm(37, 43)
+@pytest.mark.parametrize("mode", ["Graceful", "Availability", "Containment"])
+def test_an_old_credential_that_somebody_opens_in_watch_is_closed_and_watched_anew(mode: str) -> None:
+    """While it is open, whoever still needs it is not refused: that time says nothing."""
+    world = in_phase("Watch", World(request={"planRef": {"name": "orders"}, "mode": mode}))
+    world.run(3, until=lambda _world: False)
+    world.backend.switch("orders_a", enabled=True, who="somebody")
+    opened = world.clock.true
+    world.run(3, until=lambda _world: False)
+    assert not world.backend.roles["orders_a"].enabled
+    world.run(ENOUGH, until=lambda w: w.phase == "Delete")
+    assert world.clock.true - opened >= world.watch
+    completes(world)

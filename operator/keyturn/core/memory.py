@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from keyturn.core.gates import UNSETTLED, attempts_that_count
 from keyturn.core.model import (
     Clock,
+    Existence,
     Idle,
     Mode,
     Observation,
     Phase,
     Rotation,
+    Side,
     Verdict,
 )
 
@@ -69,7 +71,8 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     if rotation.phase not in CLOCKED:
         return rotation
     last, observed = rotation.clock.last, rotation.clock.observed
-    if shows_old(seen, rotation.policy.mode):
+    opened = rotation.phase is Phase.WATCH and seen.states.get(Side.OLD) is Existence.ACTIVE
+    if opened or shows_old(seen, rotation.policy.mode):  # opened by somebody: whoever needs it would not be refused
         return replace(rotation, clock=Clock(last=now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap

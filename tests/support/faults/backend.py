@@ -85,6 +85,13 @@ def _close_old(world: World) -> None:
     world.backend.switch("orders_a", enabled=False, who=SOMEBODY)
 
 
+def _open_old(world: World) -> None:
+    """Somebody enables the old role by hand although it was closed, and not yet gone."""
+    role = world.backend.roles["orders_a"]
+    if not role.retired and world.phase in ("Disable", "Watch", "Delete"):
+        world.backend.switch("orders_a", enabled=True, who=SOMEBODY)
+
+
 def _change_old(world: World) -> None:
     """Its holder sets another password."""
     role = world.backend.roles["orders_a"]
@@ -141,10 +148,10 @@ def _endpoint_down(call: Call) -> None:
 
 
 FAULTS = (
-    Fault("backend down", "backend", *setting("down", True, False), lasting(10), fm=(53,)),  # noqa: FBT003
+    Fault("backend down", "backend", *setting("down", True, False), lasting(10), fm=(53,), alike=True),  # noqa: FBT003
     Fault("backend down for long", "backend", *setting("down", True, False), lasting(400), fm=(53,)),  # noqa: FBT003
     Fault("backend restarts", "backend", _restart, _up, lasting(2), fm=(53,)),
-    Fault("backend slow", "backend", *slow("backend slow", Side.BACKEND, 3), lasting(60), fm=(51,)),
+    Fault("backend slow", "backend", *slow("backend slow", Side.BACKEND, 3), lasting(60), fm=(51,), alike=True),
     Fault("rotator refused", "backend", *setting("refuses_rotator", True, False), lasting(30), fm=(53,)),  # noqa: FBT003
     Fault("usage blind", "backend", *setting("blind", True, False), lasting(30), fm=(32,)),  # noqa: FBT003
     Fault("password refused", "backend", *weather("password refused", _refuses_passwords), lasting(30), fm=(7,)),
@@ -153,6 +160,7 @@ FAULTS = (
     Fault("changes bite late", "backend", _delays, _no_delay, lasting(600), fm=(36,)),
     Fault("backend restored", "backend", _restore, fm=(37,)),
     Fault("old closed by hand", "backend", _close_old, fm=(37, 43)),
+    Fault("old opened by hand", "backend", _open_old, fm=(37, 43)),
     Fault("old changed by its holder", "backend", _change_old, fm=(43,)),
     Fault("stranger connects", "strangers", _stranger, _stranger_leaves, lasting(20), fm=(24, 30)),
     Fault("hourly batch", "strangers", _batch, _stranger_leaves, lasting(60), fm=(31, 34)),

@@ -129,14 +129,14 @@ def skewed(hours: float) -> Act:
 STALL = Fault("leader stalls", "operator", lambda _world: None, lambda _world: None, lasting(30), fm=(38, 44))
 
 FAULTS = (
-    Fault("api down", "api", *weather("api down", _down), lasting(20), fm=(51, 52)),
+    Fault("api down", "api", *weather("api down", _down), lasting(20), fm=(51, 52), alike=True),
     Fault("api down for long", "api", *weather("api down for long", _down), lasting(300), fm=(52,)),
-    Fault("api refuses writes", "api", *weather("api refuses writes", _read_only), lasting(20), fm=(51,)),
-    Fault("api stutters", "api", *_stutters(), lasting(30), fm=(51,)),
-    Fault("api slow", "api", *slow("api slow", Side.API, 2), lasting(60), fm=(51,)),
-    Fault("conflicts", "api", _conflicts, _no_conflicts, lasting(10), fm=(12, 49)),
-    Fault("operator restarts", "operator", _restart, fm=(22, 55)),
-    Fault("operator restarts 20 times", "operator", _restarts_often, _restart, lasting(10), fm=(22,)),
+    Fault("api refuses writes", "api", *weather("api refuses writes", _read_only), lasting(20), fm=(51,), alike=True),
+    Fault("api stutters", "api", *_stutters(), lasting(30), fm=(51,), alike=True),
+    Fault("api slow", "api", *slow("api slow", Side.API, 2), lasting(60), fm=(51,), alike=True),
+    Fault("conflicts", "api", _conflicts, _no_conflicts, lasting(10), fm=(12, 49), alike=True),
+    Fault("operator restarts", "operator", _restart, fm=(22, 55), alike=True),
+    Fault("operator restarts 20 times", "operator", _restarts_often, _restart, lasting(10), fm=(22,), alike=True),
     Fault("operator sleeps", "operator", _sleep, _wake, lasting(90), fm=(55,)),
     Fault("a day passes", "operator", _a_day, fm=(45, 55)),
     Fault("wakes late", "operator", _late, _in_time, lasting(200), fm=(49,)),

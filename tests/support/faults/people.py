@@ -119,14 +119,14 @@ FAULTS = (
     Fault("secret edited", "writers", _edit, fm=(12,)),
     Fault("secret emptied", "writers", _empty, fm=(12, 15)),
     Fault("secret deleted", "writers", _delete_secret, fm=(15,)),
-    Fault("secret touched", "writers", _touch_secret, fm=(12,)),
-    Fault("our objects touched", "writers", _touch_all, fm=(12, 50)),
+    Fault("secret touched", "writers", _touch_secret, fm=(12,), alike=True),
+    Fault("our objects touched", "writers", _touch_all, fm=(12, 50), alike=True),
     Fault("abort", "people", _abort, fm=(41,)),
     Fault("freeze", "people", _freeze, _thaw, lasting(60)),
     Fault("pause", "people", _pause, _resume, lasting(60)),
     Fault("plan edited", "people", _edit_plan, fm=(57,)),
     Fault("plan deleted", "people", _delete_plan, may_end=("Complete", "RolledBack", "Released"), fm=(58,)),
-    Fault("admin Secret gone", "people", _admin_gone, _admin_back, lasting(30), fm=(53,)),
+    Fault("admin Secret gone", "people", _admin_gone, _admin_back, lasting(30), fm=(53,), alike=True),
 )
 APART = (
     Fault("rotation deleted", "people", delete_rotation, fm=(58,)),
