@@ -39,8 +39,10 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
 
 
 def _changed_unseen(world: World, serves: str) -> bool:
-    """Did somebody close what serves, or edit the Secret, after the look that the end was decided on?"""
-    role, cluster, last = world.backend.roles[serves], world.cluster, world.promises.last_look
+    """Did somebody close or lose what serves, or edit the Secret, after the look that the end was decided on?"""
+    role, cluster, last = world.backend.roles.get(serves), world.cluster, world.promises.last_look
+    if role is None:
+        return world.backend.restored_at is not None and world.backend.restored_at > last
     closed = not role.enabled and role.changed_by != KEYTURN and role.changed_at is not None and role.changed_at > last
     differs = cluster.secret_data.get("url") != world.secret_of(serves)["url"]
     edited = differs and cluster.secret_writers.get("url") != OURS and cluster.secret_changed > last
@@ -51,8 +53,13 @@ def _told_and_mended(world: World, serves: str) -> None:
     world.run(1, until=lambda _world: False)
     world.clock.true += SPEC.check_every
     world.run(2, until=lambda _world: False)
-    found = condition(world.plan_status.conditions, ConditionType.DRIFT_DETECTED)
+    found, escrow = condition(world.plan_status.conditions, ConditionType.DRIFT_DETECTED), world.cluster.the_escrow
     _require(world, found is not None and found.status == "True", "others changed it last, and nobody was told")
+    if (
+        serves not in world.backend.roles and escrow is not None
+    ):  # from a copy that was made before: what went comes back, what came goes
+        world.backend.roles["orders_a"].retired = True
+        world.backend.roles[serves] = Role(escrow.values[serves])
     world.backend.switch(serves, enabled=True, who=SOMEBODY)
     world.cluster.edit_secret(world.secret_of(serves), "kubectl")
 

@@ -52,6 +52,7 @@ class MemoryBackend:
     blind: bool = False
     shut_out: set[str] = field(default_factory=set)  # addresses that the server's rules would not let NEW in from
     unchecked: tuple[Problem, ...] = ()
+    restored_at: datetime | None = None  # from a copy
     delay: timedelta = timedelta()  # until a disable or enable bites everywhere
     now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(40000))

@@ -165,7 +165,9 @@ class MemoryProvider:
             return
 
         def act() -> None:
-            role = self._backend.roles[id_]
+            role = self._backend.roles.get(id_)
+            if role is None:
+                return  # lost since we looked
             self._fence(op, role)
             if not role.retired:
                 self._backend.switch(id_, enabled=False, who=KEYTURN)
@@ -210,7 +212,9 @@ class MemoryProvider:
             return
 
         def act() -> None:
-            role = self._backend.roles[id_]
+            role = self._backend.roles.get(id_)
+            if role is None:
+                return  # lost since we looked
             self._fence(op, role)
             if role.enabled:
                 raise Denied("NotDisabled", "only a disabled role is retired")

@@ -144,6 +144,8 @@ class Promises:
     def _unmissed_since(self, id_: str, since: datetime | None) -> datetime | None:
         """Seen idle, closed, and without a correct login that was refused; if compromised, of a known consumer."""
         role, backend = self.world.backend.roles[id_], self.world.backend
+        if role.changed_by != KEYTURN and role.changed_at is not None and role.changed_at > self.step_began:
+            return since  # opened after the look: nobody can have seen it
         if since is None or role.enabled or role.changed_at is None:
             return None
         known = {pod.address for pod in self.world.cluster.fleet.pods()}

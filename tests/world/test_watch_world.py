@@ -171,3 +171,13 @@ def test_an_old_credential_that_somebody_opens_in_watch_is_closed_and_watched_an
     world.run(ENOUGH, until=lambda w: w.phase == "Delete")
     assert world.clock.true - opened >= world.watch
     completes(world)
+
+
+@pytest.mark.fm(37)
+def test_a_new_credential_that_the_backend_forgets_in_delete_is_made_again_from_escrow() -> None:
+    """There is no way back from here: pods that hold it would be locked out for good."""
+    world = in_phase("Delete")
+    del world.backend.roles["orders_b"]
+    world.backend.switch("orders_a", enabled=True, who="somebody")
+    completes(world)
+    assert world.board.writes.count("ensure") == 2

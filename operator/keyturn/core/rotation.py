@@ -182,9 +182,12 @@ def prove_again(rotation: Rotation, seen: Observation, now: datetime) -> Decisio
     """What was proved is asked again, never remembered.
 
     In Delete there is no way back any more, but the proof must be fresh: what is lost is repaired forward or waited
-    for, and Delete waits with it.
+    for, and Delete waits with it. A NEW that the backend has forgotten, restored from a copy, is made again.
     """
     last = rotation.phase is Phase.DELETE
+    if last and (new := seen.trials.get(NEW)) in (Trial.REFUSED, Trial.DISABLED):
+        again = Wait("CreatingCredential", f"the new credential does not work any more ({new}); it is made again")
+        return Decision(rotation, (EnsureCredential(NEW),), again)
     closed = seen.states.get(OLD) is Existence.DISABLED
     for step in _locate(rotation.phase)[1]:
         if step.keep is None or (last and step.phase is Phase.DISABLE) or (step.phase is Phase.SOAK and closed):

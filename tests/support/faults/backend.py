@@ -68,12 +68,13 @@ def _no_delay(world: World) -> None:
 
 def _restore(world: World) -> None:
     """The old role as it was, none of the new. Not after the end: then it is drift."""
-    if world.phase in ("Complete", "RolledBack", "Delete"):
+    if world.phase in ("Complete", "RolledBack"):
         return
     world.backend.restart()
     old = world.backend.roles["orders_a"]
     epoch = 0
-    fresh = Role(Sealed("the-old-value-of-orders"), plan=old.plan, epoch=epoch, changed_by=SOMEBODY)
+    now = world.backend.restored_at = world.clock.true
+    fresh = Role(Sealed("the-old-value-of-orders"), plan=old.plan, epoch=epoch, changed_by=SOMEBODY, changed_at=now)
     world.backend.roles["orders_a"] = fresh
     world.backend.roles.pop("orders_b", None)
 
