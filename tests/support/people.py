@@ -145,6 +145,16 @@ def mend_and_retry(world: World) -> None:
     retry(world)
 
 
+def replace_those_behind(world: World) -> None:
+    """``kubectl delete pod``, of those that hold another value than the Secret."""
+    url = world.cluster.secret_data.get("url")
+    for workload in world.cluster.workloads.values():
+        for pod in workload.pods:
+            read = pod.mounted if workload.reload else pod.held
+            if read is not None and read.value != url and not pod.terminating:
+                pod.leaving = 0
+
+
 def end_lost_pods(world: World) -> None:
     """``kubectl delete pod --force`` of pods whose node is gone for good."""
     for pod in [p for p in world.cluster.fleet.pods() if p.lost]:
@@ -157,6 +167,7 @@ ANSWERS: dict[str, Callable[[World], None]] = {
     "RolloutDeadlineExceeded, paused": mend_and_retry,
     "ConsumerUnsettled, paused": mend_and_retry,
     "PodsHoldAnother, paused": mend_and_retry,
+    "PodsHoldAnother": replace_those_behind,
     "NewCredentialLacking, paused": mend_and_retry,
     "NewCredentialRefused, paused": mend_and_retry,
     "SecretForeign": put_the_secret_back,

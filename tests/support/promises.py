@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from support.world import World
 
 HEALED_WITHIN = 12  # steps of an undisturbed operator, until a lock-out that others caused is mended
+LONGEST_LOOK = timedelta(seconds=15)  # at a slow API server; a longer gap between two looks is not quiet
 ENTERED_JUST_NOW = timedelta(seconds=1)
 CHANGES = frozenset({"ensure", "contain", "disable", "delete", "end-sessions", "write-secret", "restart", "touch"})
 
@@ -75,7 +76,8 @@ class Promises:
         if idle is Idle.IN_USE:
             chain.since = chain.last = chain.used = now  # quiet at the earliest from here on
         elif idle is Idle.NOT_SEEN:
-            if chain.since is None or chain.last is None or now - chain.last > 3 * self.world.sample + timedelta(1e-6):
+            longest = max(3 * self.world.sample + timedelta(1e-6), LONGEST_LOOK)
+            if chain.since is None or chain.last is None or now - chain.last > longest:
                 chain.since = now
             chain.last = now
 

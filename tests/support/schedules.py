@@ -146,7 +146,8 @@ def play(schedule: Schedule, world: World | None = None) -> World:
     world.run(LIMIT)
     scenario = SCENARIOS[schedule.scenario]
     allowed = {end for h in schedule.happenings if h.name in FAULTS for end in FAULTS[h.name].may_end}
-    came_to_rest(world, allowed or {scenario.ends})
+    late = {"Complete", "RolledBack"} if schedule.happenings and not scenario.timeless else set[str]()
+    came_to_rest(world, allowed or late or {scenario.ends})
     alike = ALIKE if scenario.timeless else frozenset[str]()
     if all(h.name in alike or h.name in tuple(Strike) for h in schedule.happenings):
         struck = len(schedule.strikes)
