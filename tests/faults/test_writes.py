@@ -59,6 +59,12 @@ async def test_an_abort_in_any_phase_restores_everything(campaign: Campaign, *, 
     converged(await campaign.run([Wish(phase) for phase in (phases if every else some(phases, 1))]))
 
 
+@pytest.mark.fm(58)
+async def test_a_rotation_deleted_in_the_middle_restores_everything(campaign: Campaign, *, every: bool) -> None:
+    phases = ["Stage", "Roll", "Soak", "Disable", FAR_BACK] if every else [FAR_BACK]
+    converged(await campaign.run([Wish(phase, lost=True) for phase in phases]))
+
+
 @pytest.mark.fm(46, 48, 51, 52)
 async def test_it_converges_whatever_else_the_api_server_does(campaign: Campaign, *, every: bool) -> None:
     numbers = range(1, len((await campaign.plain(FAR_BACK)).writes) + 1)

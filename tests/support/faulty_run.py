@@ -100,6 +100,9 @@ class _Clerk:
             self.outcome.phases.append(phase)
         if phase and phase == self.wish.abort_at and not self._aborted:
             self._aborted = True
+            if self.wish.lost:
+                await self.shop.api.send("DELETE", self.shop.ledger.ours("rotations", self.name))
+                return
             await self.shop.api.merge(self.shop.ledger.ours("rotations", self.name), {"spec": {"abort": True}})
 
 
@@ -121,5 +124,5 @@ async def _ended(shop: Shop, name: str) -> bool:
     """It is over, the books are closed, and of the history no more is left than the plan wants."""
     rotations, plan = await shop.api.items(shop.ledger.ours("rotations")), await shop.ledger.plan()
     phases = {one["metadata"]["name"]: (one.get("status") or {}).get("phase") for one in rotations}
-    over = phases[name] in _ENDS and len(phases) == 1 and not plan["status"].get("activeRotation")
+    over = phases.get(name) in _ENDS and len(phases) == 1 and not plan["status"].get("activeRotation")
     return over and await shop.serving()

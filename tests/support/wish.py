@@ -22,15 +22,16 @@ class Weather(StrEnum):
 
 @dataclass(frozen=True)
 class Wish:
-    """One run: a rotation, aborted right after a phase was written or not at all, and what strikes it.
+    """One run: a rotation, aborted (or its object deleted) right after a phase was written or not, and what strikes it.
 
-    Its name says all of it: ``rollback@7=kill-before,9=kill-after``. A number is a write to the API server, anything
-    else a round trip to the backend.
+    Its name says all of it: ``abort-at-Watch@7=kill-before,9=kill-after``. A number is a write to the API server,
+    anything else a round trip to the backend.
     """
 
     abort_at: str = ""
     strikes: Mapping[str, Fault] = field(default_factory=dict[str, Fault])
     weather: Weather = Weather.FAIR
+    lost: bool = False  # deleted rather than aborted
 
     @property
     def ends(self) -> str:
@@ -40,7 +41,7 @@ class Wish:
     @property
     def name(self) -> str:
         """What ``read`` understands."""
-        series = f"abort-at-{self.abort_at}" if self.abort_at else "rotation"
+        series = f"{'lost' if self.lost else 'abort'}-at-{self.abort_at}" if self.abort_at else "rotation"
         points = ",".join(f"{point}={fault}" for point, fault in self.strikes.items())
         weather = "" if self.weather is Weather.FAIR else f"~{self.weather}"
         return series + weather + (f"@{points}" if points else "")
@@ -52,7 +53,8 @@ class Wish:
         what, _, weather = series.partition("~")
         pairs = [one.rpartition("=") for one in points.split(",") if one]
         strikes = {point: Fault(fault) for point, _, fault in pairs}
-        return cls(what.removeprefix("rotation").removeprefix("abort-at-"), strikes, Weather(weather or Weather.FAIR))
+        how, _, phase = what.partition("-at-")
+        return cls(phase, strikes, Weather(weather or Weather.FAIR), lost=how == "lost")
 
 
 @dataclass
