@@ -21,6 +21,9 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     """It ended in one of these ways, in the state that belongs to it, and stays there without a write."""
     if world.cluster.the_plan is None:
         _require(world, "Released" in allowed, "the plan is gone")
+        if world.mode != "Graceful" and any(event.reason == "EscrowKept" for event in world.cluster.said):
+            _require(world, world.cluster.the_escrow is not None, "its escrow is not kept")
+            return  # let go in the middle, where nothing goes back: people have the escrow, and an Event says so
         _holds(world, "orders_a" if world.backend.roles["orders_a"].enabled else "orders_b")
         return
     _require(world, world.ended, "it never ended")

@@ -152,8 +152,8 @@ class Promises:
             return None
         known = {pod.address for pod in self.world.cluster.fleet.pods()}
         counts = [a for a in backend.attempts if self.world.mode == "Graceful" or a.client_address in known]
-        missed = [a.started for a in counts if a.principal == id_ and a.started is not None]
-        return max([since, role.bites_at or role.changed_at, *missed])
+        seen = [a.started for a in counts if a.principal == id_ and a.started and a.started <= self.step_began]
+        return max([since, role.bites_at or role.changed_at, *seen])
 
     # ----------------------------------------------------------------------------------------------------- I3
 

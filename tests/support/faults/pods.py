@@ -123,6 +123,18 @@ def _sighted(world: World) -> None:
     world.unsighted = False
 
 
+def _override(world: World) -> None:
+    _api(world).overridden = OLD_URL
+
+
+def _no_override(world: World) -> None:
+    """The template is put right, and with it the pods that were made from the wrong one."""
+    _api(world).overridden = None
+    for pod in _api(world).pods:
+        if pod.held is not None and pod.held.writer == "template":
+            pod.leaving = 0
+
+
 def _bare_pod(world: World) -> None:
     world.cluster.add_bystander(OLD_URL)
 
@@ -138,7 +150,7 @@ FAULTS = (
     Fault("scale down", "pods", _scaled(1), fm=(18,)),
     Fault("new pods crash", "pods", *on_api("crash_with", "orders_b", ""), lasting(400), fm=(16,)),
     Fault("new pods crash for a while", "pods", *on_api("crash_with", "orders_b", ""), lasting(10), fm=(16,)),
-    Fault("template overrides", "pods", *on_api("overridden", OLD_URL, None), lasting(400), fm=(16, 27)),
+    Fault("template overrides", "pods", _override, _no_override, lasting(400), fm=(16, 27)),
     Fault("pods terminate slowly", "pods", *on_api("grace", 60, 1), lasting(30), fm=(23,)),
     Fault("node lost", "pods", _lose_node, _node_back, lasting(30), fm=(17, 23)),
     Fault("node lost for good", "pods", _stays_lost, fm=(23,)),
