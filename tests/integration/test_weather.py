@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio import client as kubernetes_client
 
 from keyturn.kube.client import KubeClient, Patch
-from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports import Conflict, Denied, Forbidden, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 
 pytestmark = pytest.mark.integration
 
@@ -118,7 +118,15 @@ async def test_a_write_whose_answer_is_lost_may_have_happened(weather: Both, ans
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(409, Conflict), (404, Conflict), (429, Unavailable), (403, Denied), (401, Denied), (400, Denied), (422, Denied)],
+    [
+        (409, Conflict),
+        (404, Conflict),
+        (429, Unavailable),
+        (403, Forbidden),
+        (401, Forbidden),
+        (400, Denied),
+        (422, Denied),
+    ],
 )
 async def test_a_refused_write_has_not_happened(weather: Both, status: int, kind: type[KeyturnError]):
     server, client = weather

@@ -67,6 +67,16 @@ def test_an_intruder_who_changed_the_password_cannot_keep_it_from_being_cut_off(
     rotated(world)
 
 
+@pytest.mark.fm(15)
+def test_a_secret_that_is_gone_does_not_keep_the_old_credential_from_being_cut_off() -> None:
+    world = asked(World(), "Containment")
+    world.run(ENOUGH, until=lambda w: w.phase == "Create")
+    world.cluster.delete_secret()
+    world.run(ENOUGH, until=lambda w: w.phase == "Stage")
+    assert not world.backend.roles["orders_a"].enabled
+    assert set(world.cluster.the_escrow.values if world.cluster.the_escrow else ()) == {"orders_a", "orders_b"}
+
+
 def test_new_pods_that_crash_stop_it_with_old_still_refused_and_a_retry_completes_it() -> None:
     world = asked(World(), "Containment")
     world.cluster.workloads[API].crash_with = "orders_b"

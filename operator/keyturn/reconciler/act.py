@@ -86,15 +86,17 @@ class Actor:
 
     async def _escrow(self, scene: Scene, sight: Sight, escrow: Escrow) -> None:
         """The new value, and the Secret as it is, are safe before any backend hears of them."""
-        if scene.rotation.new_id in escrow.values or sight.secret is None:
+        gracefully = scene.rotation.policy.mode is Mode.GRACEFUL
+        if scene.rotation.new_id in escrow.values or (gracefully and sight.secret is None):
             return
         # Kept as "before", a foreign value would pass for OLD: there is no going back to it only if compromised.
-        gracefully = scene.rotation.policy.mode is Mode.GRACEFUL
         if gracefully and sight.seen.secret.holds is not Verdict.OLD:
             raise Conflict("SecretDiffers", "the Secret changed since Preflight; put the current credential back")
         old = escrow.values[scene.rotation.old_id]
         value = require_suitable(scene.provider.mint(), previous=old)
-        before = {key: sight.secret.data[key] for key in scene.plan.spec.secret.keys}
+        before: dict[str, Sealed] = {}  # a Secret that is gone, or has lost a key, holds up no containment
+        if sight.secret is not None:
+            before = {key: sight.secret.data[key] for key in scene.plan.spec.secret.keys if key in sight.secret.data}
         fresh = replace(escrow, values={**escrow.values, scene.rotation.new_id: value}, secret_before=before)
         await self._cluster.save_escrow(scene.plan, fresh)
 

@@ -47,8 +47,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "new-value-at-each-try",
         "Creating is not idempotent: every try makes another value, though a pod may hold the former one.",
         ACT,
-        "        if scene.rotation.new_id in escrow.values or sight.secret is None:\n",
-        "        if sight.secret is None:\n",
+        "        if scene.rotation.new_id in escrow.values or (gracefully and sight.secret is None):\n",
+        "        if gracefully and sight.secret is None:\n",
     ),
     mutant(
         "ensure-another-value-than-escrowed",
