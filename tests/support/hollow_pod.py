@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator, Mapping
@@ -114,10 +115,11 @@ class HollowPod:
 
     async def start(self, probe_port: int) -> None:
         """Listen and begin to log in."""
-        self._servers = [
-            await asyncio.start_server(self._forward, self.address, _FORWARD_PORT),
-            await asyncio.start_server(self._answer, self.address, probe_port),
-        ]
+        for serve, port in ((self._forward, _FORWARD_PORT), (self._answer, probe_port)):
+            listener = socket.create_server((self.address, port))
+            server = await asyncio.start_server(serve, sock=listener, start_serving=False)  # suspends nowhere
+            self._servers.append(server)  # a pod may be told to end while it starts: then ``stop`` finds it
+            await server.start_serving()
         self._tasks = [asyncio.create_task(self._live()), asyncio.create_task(self._watch_gate())]
 
     async def stop(self) -> None:

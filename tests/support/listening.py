@@ -14,6 +14,9 @@ _PASSES = 3  # the transport is made, it tells its protocol, the protocol's own 
 
 async def stop_listening(server: asyncio.Server) -> None:
     """Take no more connections. The ones there are stay open, and each has its task."""
+    if not server.is_serving():
+        server.close()
+        return
     loop = server.get_loop()
     for listener in server.sockets:
         loop.remove_reader(listener.fileno())
