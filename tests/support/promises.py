@@ -91,7 +91,9 @@ class Promises:
             return  # a value that neither Keyturn nor the plan's owner ever put anywhere
         if role.changed_by != KEYTURN and not role.retired:
             return
-        if self.world.mode == "Containment" and id_ == self.world.rotation_status.old_id:
+        plan = self.world.plan_status  # it remembers, should the Rotation be deleted
+        cut_off = self.world.rotation_status.old_id or plan.current_id
+        if "Containment" in (self.world.mode, plan.active_mode) and id_ == cut_off:
             self.cut_off += 1  # the price of that mode: refused until the pod has rolled
             return
         read = _read(pod, self.world)

@@ -126,7 +126,7 @@ class Reconciler:
         if not plan.status.adopted_at:
             return await self._adopter.adopt(plan, opened.provider, opened.place)
         if recovery.lost(plan, active) and await self._recovery.recover(plan, active, opened.provider):
-            return AT_ONCE
+            return SOON  # not at once: its name may be taken by a Rotation of another plan
         if active is None or not _going_on(active):
             self._cluster.unfollow(plan.key)
             return await self._desk.next(plan, rotations, active, opened.provider, opened.place)
