@@ -19,15 +19,8 @@ def stale(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerVi
     return tuple(
         consumer
         for consumer in seen.consumers
-        if consumer.rolled_to != roll_generation(rotation, side)
-        and not consumer.reload
-        and _unproven(seen, consumer, side)
+        if consumer.rolled_to != rotation.towards(side) and not consumer.reload and _unproven(seen, consumer, side)
     )
-
-
-def roll_generation(rotation: Rotation, side: Side) -> int:
-    """The generation of the roll towards this side."""
-    return rotation.generation if side is Side.NEW else rotation.unroll_generation
 
 
 def waits_for_others(rotation: Rotation, consumer: ConsumerView, side: Side) -> bool:
@@ -41,7 +34,7 @@ def waits_for_others(rotation: Rotation, consumer: ConsumerView, side: Side) -> 
 
 def rolling(rotation: Rotation, seen: Observation, side: Side) -> tuple[ConsumerView, ...]:
     """Consumers of this roll's generation that have not finished."""
-    mine = roll_generation(rotation, side)
+    mine = rotation.towards(side)
     return tuple(c for c in seen.consumers if c.rolled_to == mine and not (c.settled and c.healthy))
 
 
@@ -56,7 +49,7 @@ def rolled(side: Side) -> Gate:
         if not seen.pods_asked:
             return NOT_ASKED
         for consumer in rolling(rotation, seen, side):
-            started = rotation.roll_started.get(f"{consumer.ref}@{roll_generation(rotation, side)}")
+            started = rotation.roll_started.get(f"{consumer.ref}@{rotation.towards(side)}")
             late = started is not None and now - started > rotation.policy.progress_deadline
             if late or consumer.stuck == "ProgressDeadlineExceeded":
                 return Fail(
@@ -110,7 +103,7 @@ def pods_prove(side: Side) -> Gate:
 
 def _wrong_for_good(rotation: Rotation, seen: Observation, pod: PodProof, side: Side, now: datetime) -> bool:
     """Seen with another credential past its proof deadline. UNKNOWN never fails: it waits for a person, by name."""
-    reloads = {str(c.ref) for c in seen.consumers if c.reload and c.rolled_to != roll_generation(rotation, side)}
+    reloads = {str(c.ref) for c in seen.consumers if c.reload and c.rolled_to != rotation.towards(side)}
     if pod.consumer in reloads:
         return False  # it is restarted first
     if _being_replaced(rotation, seen, pod, side, now):
@@ -125,7 +118,7 @@ def _being_replaced(rotation: Rotation, seen: Observation, pod: PodProof, side: 
     """It is older than the roll of its consumer, which goes on, and in time."""
     if pod.consumer not in {str(consumer.ref) for consumer in rolling(rotation, seen, side)}:
         return False
-    begun = rotation.roll_started.get(f"{pod.consumer}@{roll_generation(rotation, side)}", now)
+    begun = rotation.roll_started.get(f"{pod.consumer}@{rotation.towards(side)}", now)
     older = pod.created is None or pod.created < begun
     return older and now - begun <= rotation.policy.progress_deadline
 

@@ -213,9 +213,13 @@ class Rotation:
         """The fresh generation of a rollback: the former one would reuse its ReplicaSet."""
         return self.generation + 1
 
+    def towards(self, side: Side) -> int:
+        """The generation of the roll towards this side."""
+        return self.generation if side is Side.NEW else self.unroll_generation
+
     def tag(self, side: Side) -> str:
         """What everything written towards this side carries. On the way back it is a later one: see ``gates``."""
-        return f"{self.uid}/{self.generation if side is Side.NEW else self.unroll_generation}"
+        return f"{self.uid}/{self.towards(side)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from keyturn.core.convergence import roll_generation, rolling, stale, waits_for_others
+from keyturn.core.convergence import rolling, stale, waits_for_others
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -65,7 +65,7 @@ def restart(side: Side) -> Effects:
 
     def plan(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
         free = max(0, rotation.policy.max_parallel - len(rolling(rotation, seen, side)))
-        generation = roll_generation(rotation, side)
+        generation = rotation.towards(side)
         ready = [c for c in stale(rotation, seen, side) if not waits_for_others(rotation, c, side)]
         chosen = sorted(ready, key=lambda c: c.ref)[:free]
         return (*(RestartConsumer(c.ref, generation) for c in chosen), *refresh(side)(rotation, seen, _now))
@@ -78,7 +78,7 @@ def refresh(side: Side) -> Effects:
 
     def plan(rotation: Rotation, seen: Observation, now: datetime) -> tuple[Effect, ...]:
         unproven = {p.consumer for p in seen.pods if p.proves is not wanted(side)}
-        generation = roll_generation(rotation, side)
+        generation = rotation.towards(side)
         behind = [c for c in seen.consumers if c.reload and str(c.ref) in unproven and c.rolled_to != generation]
         if not behind:
             return ()

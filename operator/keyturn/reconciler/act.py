@@ -150,7 +150,7 @@ def live_generations(scene: Scene, escrow: Escrow, side: Side) -> dict[int, dict
 
 
 def _live_generation(scene: Scene) -> int:
-    return scene.rotation.generation if scene.rotation.turned_back is None else scene.rotation.unroll_generation
+    return scene.rotation.towards(Side.NEW if scene.rotation.turned_back is None else Side.OLD)
 
 
 def _id(scene: Scene, side: Side) -> str:

@@ -20,7 +20,7 @@ AT_REST = timedelta(minutes=1)
 
 
 def patience(since: datetime | None, now: datetime, *, least: timedelta, most: timedelta) -> timedelta:
-    """Half as long again as it has lasted, within bounds."""
+    """Half as long as it has lasted, within bounds."""
     lasted = now - since if since is not None else timedelta()
     return min(max(lasted / 2, least), most)
 

@@ -20,14 +20,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "restart-all-instead-of-stale",
         "Consumers whose pods all prove the new credential are restarted too.",
         CONVERGENCE,
-        "        and _unproven(seen, consumer, side)\n",
+        " and _unproven(seen, consumer, side)\n",
         "",
     ),
     mutant(
         "reloading-consumers-restarted",
         "A consumer that re-reads the credential by itself is restarted like any other.",
         CONVERGENCE,
-        "        and not consumer.reload\n",
+        " and not consumer.reload",
         "",
     ),
     mutant(
@@ -83,8 +83,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "restart-without-looking",
         "A consumer is restarted at every look while it rolls, under a mark of its own each time.",
         CONVERGENCE,
-        "        if consumer.rolled_to != roll_generation(rotation, side)\n",
-        "        if consumer.ref\n",
+        "        if consumer.rolled_to != rotation.towards(side) and",
+        "        if",
         Edit(
             PLANNING,
             "        return (*(RestartConsumer(c.ref, generation) for c in chosen),",
