@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from keyturn_dev.cluster.api import ensure_cluster
 from support.campaign import Campaign
+from support.closing import all_closed
 from support.kube_api import KubeApi
 from support.kubectl import Kubectl
 
@@ -39,7 +40,8 @@ async def campaign(request: pytest.FixtureRequest) -> AsyncIterator[Campaign]:
         made = request.config.stash[CAMPAIGN] = Campaign(api, SHOPS, say)
         yield made
         await made.close()
-        gc.collect()  # what breaks on purpose here is complained of here, and not in the next tests
+    await all_closed()
+    gc.collect()  # what breaks on purpose here is complained of here, and not in the next tests
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn.kube.probes import open_probes
 from keyturn_dev.cluster.api import Cluster, load_images
+from support.closing import all_closed
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.probe_ground import IMAGE, NEW, OLD, Ground
 
@@ -33,6 +34,13 @@ def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> str:
     return kubectl.namespace
+
+
+@pytest.fixture(autouse=True)
+async def closed() -> AsyncIterator[None]:
+    """A connection that is still being closed when its loop ends is complained of in another test."""
+    yield
+    await all_closed()
 
 
 @pytest.fixture

@@ -78,11 +78,11 @@ async def test_two_that_both_believe_to_lead_all_the_way_through_end_as_one_woul
     before = shop.epoch()
     shop.rotate("run-1")
 
-    replicas, ends = (shop.first, shop.second), {"Complete", "RolledBack", "Refused"}
-    async with asyncio.timeout(120):
+    replicas, ends, dice = (shop.first, shop.second), {"Complete", "RolledBack", "Refused"}, random.Random(3)
+    async with asyncio.timeout(240):
         while shop.phase("run-1") not in ends or not all("leads no more" in one.log() for one in replicas):
             shop.force_the_lease()
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(dice.uniform(0.2, 1.3))  # some have time to look at everything and write, some not
 
     await shop.until_ended("run-1", "Complete")
     await until("the books are closed", lambda: not shop.plan()["status"].get("activeRotation"), 30)

@@ -62,7 +62,6 @@ class Campaign:
     async def close(self) -> None:
         """All shops."""
         await asyncio.gather(*(shop.close() for shop in self._free))
-        await asyncio.sleep(0.5)  # what was closed has left the loop before it ends
 
     async def _run(self, wishes: Sequence[Wish]) -> list[Outcome]:
         waiting, found = iter(wishes), list[Outcome]()

@@ -109,7 +109,7 @@ class _Clerk:
 async def _change_weather(shop: Shop, weather: Weather) -> None:
     match weather:
         case Weather.SLOW:
-            shop.proxy.latency = 0.3
+            shop.proxy.latency = 0.15
         case Weather.EXPIRED:
             await shop.proxy.expire()
         case Weather.FROZEN:
