@@ -277,14 +277,15 @@ class World:
     async def _work_apart(self) -> timedelta | None:
         """As tasks of their own: they interleave, or one is stopped in the middle of its step."""
         mine = asyncio.ensure_future(self._work(self.operator))
-        others = [asyncio.ensure_future(self._work(rival)) for rival in self.rivals]
-        running = [mine, *others]
-        while any(not task.done() for task in running):
+        others = {asyncio.ensure_future(self._work(rival)): rival for rival in self.rivals}
+        while any(not t.done() and t not in self.tasks for t in (mine, *others)):  # noqa: ASYNC110 - it may be stopped
             await asyncio.sleep(0)
-            if mine in self.tasks:
-                await asyncio.gather(*others)
-                return timedelta(seconds=1)
-        return mine.result()
+        for task, rival in others.items():
+            if task in self.tasks:  # whoever was stopped leads no more when it wakes: it ends this step, and no other
+                self.rivals.remove(rival)
+            else:
+                task.result()
+        return timedelta(seconds=1) if mine in self.tasks else mine.result()
 
     async def take_turns(self) -> None:
         """Between two calls, other operators come in as often as the dice say."""
@@ -320,6 +321,11 @@ class World:
 
         loop = _LOOPS.get(os.getpid()) or _LOOPS.setdefault(os.getpid(), asyncio.new_event_loop())
         loop.run_until_complete(go())
+
+
+def abandon_loop() -> None:
+    """What hangs in this process's loop stays there; the next world gets a loop of its own."""
+    _LOOPS.pop(os.getpid(), None)
 
 
 def _named(value: Sealed, expected: Mapping[str, Mapping[str, Sealed]]) -> Verdict:

@@ -52,6 +52,14 @@ def test_a_seed_is_always_the_same_schedule_and_holds_its_promises() -> None:
         play(by_seed(seed))
 
 
+@pytest.mark.fm(38, 44)
+@pytest.mark.parametrize("write", ["ensure#1", "write-secret#1", "disable#1"])
+def test_either_of_two_that_believe_to_lead_is_stopped_before_a_write(write: str) -> None:
+    world = play(Schedule.parse(f"rotation: second operator@Start+1 & leader stalls@before {write}"))
+    assert world.conductor is not None
+    assert f"leader stalls@before {write}" in world.conductor.happened
+
+
 def test_a_write_too_many_is_noticed_although_the_end_is_the_same() -> None:
     world = play(Schedule("rotation"))
     world.board.writes.append("restart")
