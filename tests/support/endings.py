@@ -6,14 +6,19 @@ once people have mended it, all is as it must be.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from keyturn.api.conditions import ConditionType, condition
 from keyturn.core.model import Existence
 from support.memory_backend import KEYTURN, SOMEBODY, Role
 from support.memory_cluster import OURS
 from support.pods import parsed
 from support.promises import Broken
-from support.world import SPEC, World
+from support.world import SPEC, START, World
 
+BEGINS = frozenset({"ensure", "contain", "write-secret"})  # without one of them, nothing that serves was changed
+REMAKE = frozenset({"gitops insists", "secret edited", "secret emptied", "secret reverted"})  # with one key alone
+BEFORE_ALL = START - timedelta(seconds=1)
 OURS_ONLY = ("save-plan", "save-rotation", "touch", "arm", "hold-plan")  # writes to nothing that serves
 
 
@@ -21,9 +26,12 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     """It ended in one of these ways, in the state that belongs to it, and stays there without a write."""
     if world.cluster.the_plan is None:
         _require(world, "Released" in allowed, "the plan is gone")
-        if world.mode != "Graceful" and any(event.reason == "EscrowKept" for event in world.cluster.said):
+        late = world.mode != "Graceful" or "clock jumps ahead" in world.happened  # nowhere to go, or out of time
+        if late and any(event.reason == "EscrowKept" for event in world.cluster.said):
             _require(world, world.cluster.the_escrow is not None, "its escrow is not kept")
-            return  # let go in the middle, where nothing goes back: people have the escrow, and an Event says so
+            return  # let go in the middle: people have the escrow, and an Event says so
+        if BEGINS.isdisjoint(world.board.writes):
+            return  # we did nothing, and are gone: what others did is theirs
         _holds(world, "orders_a" if world.backend.roles["orders_a"].enabled else "orders_b")
         return
     _require(world, world.ended, "it never ended")
@@ -37,19 +45,29 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     escrow = world.cluster.the_escrow
     _require(world, escrow is not None and set(escrow.values) == {serves}, "the escrow holds another set of values")
     if world.phase == "RolledBack":
-        _require(world, world.cluster.secret_data == world.secret_before, "the Secret differs from before")
+        before = {k: v for k, v in world.secret_before.items() if k == "url" or not _remade(world)}
+        _require(world, world.cluster.secret_data == before, "the Secret differs from before")
     _rests(world)
 
 
 def _changed_unseen(world: World, serves: str) -> bool:
-    """Did somebody close or lose what serves, or edit the Secret, after the look that the end was decided on?"""
-    role, cluster, last = world.backend.roles.get(serves), world.cluster, world.promises.last_look
+    """Did somebody close or lose what serves, or edit the Secret, after the look that the end was decided on?
+
+    Or ever, where it ended before anything was changed: there is nothing to undo, and what others did is theirs.
+    """
+    role, cluster = world.backend.roles.get(serves), world.cluster
+    last = BEFORE_ALL if BEGINS.isdisjoint(world.board.writes) else world.promises.last_look
     if role is None:
         return world.backend.restored_at is not None and world.backend.restored_at > last
     closed = not role.enabled and role.changed_by != KEYTURN and role.changed_at is not None and role.changed_at > last
     differs = cluster.secret_data.get("url") != world.secret_of(serves)["url"]
     edited = differs and cluster.secret_writers.get("url") != OURS and cluster.secret_changed > last
     return closed or edited
+
+
+def _remade(world: World) -> bool:
+    """Somebody deleted the Secret, and somebody else made another of that name: keys that are not ours stay lost."""
+    return "secret deleted" in world.happened and not REMAKE.isdisjoint(world.happened)
 
 
 def _told_and_mended(world: World, serves: str) -> None:
@@ -73,7 +91,8 @@ def _holds(world: World, serves: str) -> None:
     secret = parsed(world.cluster.secret_data["url"]) if world.cluster.secret_data.get("url") else None
     _require(world, role.state() is Existence.ACTIVE, f"{serves} is not enabled")
     _require(world, secret is not None and secret == (serves, role.value), f"the Secret does not hold {serves}")
-    _require(world, "unmanaged" in world.cluster.secret_data or not world.people.did, "a key of others is gone")
+    theirs = "unmanaged" in world.cluster.secret_data or not world.people.did or _remade(world)
+    _require(world, theirs, "a key of others is gone")
     for _ in range(12):
         world.pass_time(None)
     for workload in world.cluster.workloads.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyturn.core.model import Idle, Op, Problem, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
@@ -41,6 +41,7 @@ class MemoryProvider:
         self.minted: list[Sealed] = []
         self.lacking: set[str] = set()  # these log in to other rights than expected
         self.lagging: set[str] = set()  # an endpoint does not know these yet
+        self.skew: Callable[[], timedelta] = timedelta  # of the operator's clock: a time is told as an age
         self.told: Callable[[str, Idle], None] = lambda _id, _idle: None  # hears every answer of ``usage``
 
     # ------------------------------------------------------------------------------------------------ looking
@@ -139,6 +140,7 @@ class MemoryProvider:
 
     async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
         await self._ask("refused-attempts")
+        since -= self.skew()
         return tuple(s for s in self._backend.attempts if s.principal == id_ and s.started and s.started > since)
 
     # ----------------------------------------------------------------------------------------------- changing

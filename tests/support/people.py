@@ -117,6 +117,14 @@ def open_the_current_one(world: World) -> None:
     world.backend.switch(world.plan_status.current_id or "orders_a", enabled=True, who="somebody")
 
 
+def heal_consumers(world: World) -> None:
+    """Who looks why a pod is not ready sees it: its node is gone, its login is refused, or it holds a stray value."""
+    end_lost_pods(world)
+    open_the_current_one(world)
+    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
+        pod.leaving = 0
+
+
 def resume_rollouts(world: World) -> None:
     for workload in world.cluster.workloads.values():
         workload.paused = False
@@ -145,6 +153,12 @@ def mend_and_retry(world: World) -> None:
     retry(world)
 
 
+def mend_replace_and_retry(world: World) -> None:
+    """Where pods hold what nobody gave them: the Secret first, then those pods."""
+    mend_and_retry(world)
+    replace_those_behind(world)
+
+
 def replace_those_behind(world: World) -> None:
     """``kubectl delete pod``, of those that hold another value than the Secret."""
     url = world.cluster.secret_data.get("url")
@@ -166,7 +180,7 @@ ANSWERS: dict[str, Callable[[World], None]] = {
     "SecretContested, paused": settle_the_secret,
     "RolloutDeadlineExceeded, paused": mend_and_retry,
     "ConsumerUnsettled, paused": mend_and_retry,
-    "PodsHoldAnother, paused": mend_and_retry,
+    "PodsHoldAnother, paused": mend_replace_and_retry,
     "PodsHoldAnother": replace_those_behind,
     "NewCredentialLacking, paused": mend_and_retry,
     "NewCredentialRefused, paused": mend_and_retry,
@@ -181,8 +195,8 @@ ANSWERS: dict[str, Callable[[World], None]] = {
     "UnknownSession": end_unknown_sessions,
     "OldCredentialInUse": end_unknown_sessions,
     "CurrentCredentialDoesNotWork": open_the_current_one,
-    "ConsumerRolling": end_lost_pods,
-    "ConsumerUnhealthy": end_lost_pods,
+    "ConsumerRolling": heal_consumers,
+    "ConsumerUnhealthy": heal_consumers,
     "NoFreeSlot": free_the_unused_slot,
     "ConsumerPaused": resume_rollouts,
     "PodsUnproven": end_lost_pods,

@@ -107,6 +107,7 @@ class World:
         self.promises, self.people = Promises(self), People(self)
         self.board.after_write = self.promises.wrote
         self.provider.told = self.promises.usage_told
+        self.provider.skew = lambda: self.clock.skew
         self.cluster.fleet.refused = self.promises.login_refused
         self.cluster.overheard = self.promises.said
         self.dull, self.ticks_in, self.ticks = 0, dict[str, int](), 0
@@ -134,6 +135,12 @@ class World:
         self.cluster.edit_rotation(name, abort=True)
 
     # ---------------------------------------------------------------------------------------------- what is so
+
+    @property
+    def happened(self) -> frozenset[str]:
+        """The faults that began, by name."""
+        told = self.conductor.happened if self.conductor is not None else []
+        return frozenset(text.partition("@")[0] for text in told)
 
     @property
     def phase(self) -> str:

@@ -146,11 +146,13 @@ def new_works(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
 
 
 def old_works(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
-    """OLD logs in again."""
+    """OLD logs in again, and nobody has closed it in a way that has not come to bite yet."""
     trial = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
-    return (
-        YES if trial is Trial.WORKS else Wait("EnablingOldCredential", f"the old credential does not work yet: {trial}")
-    )
+    if trial is not Trial.WORKS:
+        return Wait("EnablingOldCredential", f"the old credential does not work yet: {trial}")
+    if seen.states.get(Side.OLD) is Existence.DISABLED:
+        return Wait("EnablingOldCredential", "the old credential works still, but the backend has it down as disabled")
+    return YES
 
 
 def old_serves_again(rotation: Rotation, seen: Observation, now: datetime) -> Answer:

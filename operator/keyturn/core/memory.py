@@ -65,6 +65,7 @@ def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
 def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples.
 
+    So does a clock that was set back: nobody knows how long that gap was.
     Where samples are close together, one look at a slow API server takes longer than that: it adds three samples, or
     the clock would start again at every look and never end.
     """
@@ -73,13 +74,13 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     last, observed = rotation.clock.last, rotation.clock.observed
     opened = rotation.phase is Phase.WATCH and seen.states.get(Side.OLD) is Existence.ACTIVE
     if opened or shows_old(seen, rotation.policy.mode):  # opened by somebody: whoever needs it would not be refused
-        return replace(rotation, clock=Clock(last=now))
+        return replace(rotation, clock=Clock(last=None if seen.old_usage is Idle.UNKNOWN else now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
-    if last is None or now - last > max(3 * rotation.policy.sample_every, _LONGEST_LOOK):
+    longest = max(3 * rotation.policy.sample_every, _LONGEST_LOOK)
+    if last is None or not timedelta() <= now - last <= longest:
         return replace(rotation, clock=Clock(last=now))
-    between = min(now - last, 3 * rotation.policy.sample_every)
-    return replace(rotation, clock=Clock(observed + max(between, timedelta()), now))
+    return replace(rotation, clock=Clock(observed + min(now - last, 3 * rotation.policy.sample_every), now))
 
 
 def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:

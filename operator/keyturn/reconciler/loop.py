@@ -207,7 +207,7 @@ class Reconciler:
         self._clocks[f"{active.uid}/{decision.rotation.phase}"] = decision.rotation.clock
         trouble = self._troubles.get(active.uid)
         fresh = record.store(active.status, decision, sight.seen, trouble, active.generation, now)
-        if _same_memory(fresh, stored):
+        if _same_memory(fresh, stored) and not _starts_again(fresh, stored):
             told = self._noted.get(active.uid)
             late = told is None or now - told >= NOTE_EVERY
             asking = fresh.blocked_by != stored.blocked_by and fresh.blocked_by in _ASKED
@@ -284,6 +284,11 @@ def _named(rotations: Sequence[RotationRecord], name: str) -> RotationRecord | N
 def _same_memory(fresh: RotationStatus, stored: RotationStatus) -> bool:
     """Equal in everything a decision rests on; the clock is written with the news."""
     return _equal_but(_MERE_NEWS, fresh, stored)
+
+
+def _starts_again(fresh: RotationStatus, stored: RotationStatus) -> bool:
+    """Observed time is lost: a new process must not find it again."""
+    return fresh.clock.observed < stored.clock.observed
 
 
 def _same_news(fresh: RotationStatus, stored: RotationStatus) -> bool:

@@ -158,10 +158,17 @@ class DescribeObservedTime:
         assert here.phase is not Phase.SOAK
 
     @pytest.mark.fm(45)
-    def test_a_clock_that_jumps_back_adds_nothing(self) -> None:
+    def test_a_clock_that_jumps_back_starts_it_again(self) -> None:
+        """Nobody knows how long nobody looked."""
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
         decision = decide(begun, seen(), NOW - timedelta(hours=1))
-        assert decision.rotation.clock.observed == timedelta(seconds=10)
+        assert decision.rotation.clock == Clock(timedelta(), NOW - timedelta(hours=1))
+
+    def test_a_look_that_cannot_say_who_is_connected_is_not_where_it_begins(self) -> None:
+        begun = rotation(Phase.WATCH, clock=Clock(timedelta(seconds=10), NOW))
+        opened = seen(states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE}, old_usage=Idle.UNKNOWN)
+        decision = decide(begun, opened, NOW + timedelta(seconds=2))
+        assert decision.rotation.clock == Clock()
 
     @pytest.mark.fm(31)
     def test_old_seen_again_starts_it_again(self) -> None:

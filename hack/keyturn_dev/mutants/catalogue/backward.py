@@ -17,6 +17,13 @@ _DISCARD = (
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
+        "closed-but-not-yet",
+        "The old credential serves again as long as it logs in, although somebody has closed it.",
+        "core/gates.py",
+        "    if seen.states.get(Side.OLD) is Existence.DISABLED:\n",
+        "    if False:\n",
+    ),
+    mutant(
         "unroll-before-restore",
         "Going back restarts consumers before their Secret holds the old value again.",
         ROTATION,
