@@ -45,6 +45,11 @@ MUTANTS: tuple[Mutant, ...] = (
         MEMORY,
         "not timedelta() <= now - last <= longest",
         "now - last > longest",
+        Edit(
+            MEMORY,
+            "min(now - last, 3 * rotation.policy.sample_every), now)",
+            "max(min(now - last, 3 * rotation.policy.sample_every), timedelta()), now)",
+        ),
     ),
     mutant(
         "lost-time-is-found-again",
