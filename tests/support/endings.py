@@ -45,8 +45,10 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     escrow = world.cluster.the_escrow
     _require(world, escrow is not None and set(escrow.values) == {serves}, "the escrow holds another set of values")
     if world.phase == "RolledBack":
-        before = {k: v for k, v in world.secret_before.items() if k == "url" or not _remade(world)}
-        _require(world, world.cluster.secret_data == before, "the Secret differs from before")
+        found = world.cluster.secret_data
+        lost = {"unmanaged"} - set(found) if _remade(world) else set[str]()
+        before = {key: value for key, value in world.secret_before.items() if key not in lost}
+        _require(world, found == before, "the Secret differs from before")
     _rests(world)
 
 
