@@ -19,7 +19,6 @@ from support.world import SPEC, START, World
 BEGINS = frozenset({"ensure", "contain", "write-secret"})  # without one of them, nothing that serves was changed
 REMAKE = frozenset({"gitops insists", "secret edited", "secret emptied", "secret reverted"})  # with one key alone
 BEFORE_ALL = START - timedelta(seconds=1)
-OURS_ONLY = ("save-plan", "save-rotation", "touch", "arm", "hold-plan")  # writes to nothing that serves
 
 
 def came_to_rest(world: World, allowed: set[str]) -> None:

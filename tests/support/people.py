@@ -119,10 +119,8 @@ def open_the_current_one(world: World) -> None:
 
 def heal_consumers(world: World) -> None:
     """Who looks why a pod is not ready sees it: its node is gone, its login is refused, or it holds a stray value."""
-    end_lost_pods(world)
     open_the_current_one(world)
-    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
-        pod.leaving = 0
+    end_pods_that_do_not_serve(world)
 
 
 def resume_rollouts(world: World) -> None:
@@ -132,9 +130,7 @@ def resume_rollouts(world: World) -> None:
 
 def help_the_rollout(world: World) -> None:
     """Lost pods, and those that cannot get ready, are deleted; the Secret is what it was; then: try again."""
-    end_lost_pods(world)
-    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
-        pod.leaving = 0
+    end_pods_that_do_not_serve(world)
     resume_rollouts(world)
     if world.rotation_status.turned_back is not None:
         put_the_secret_back(world)
@@ -143,9 +139,7 @@ def help_the_rollout(world: World) -> None:
 
 def mend_and_retry(world: World) -> None:
     """Where it stopped and cannot go back: whatever is broken is mended, then: try again."""
-    end_lost_pods(world)
-    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
-        pod.leaving = 0
+    end_pods_that_do_not_serve(world)
     resume_rollouts(world)
     url = world.cluster.secret_data.get("url")
     if all(url != world.secret_of(id_)["url"] for id_ in ("orders_a", "orders_b") if id_ in world.backend.roles):
@@ -173,6 +167,13 @@ def end_lost_pods(world: World) -> None:
     """``kubectl delete pod --force`` of pods whose node is gone for good."""
     for pod in [p for p in world.cluster.fleet.pods() if p.lost]:
         world.cluster.fleet.end(pod)
+
+
+def end_pods_that_do_not_serve(world: World) -> None:
+    """``kubectl delete pod``, of those that cannot get ready; by force where their node is gone."""
+    end_lost_pods(world)
+    for pod in [p for p in world.cluster.fleet.pods() if not p.ready and not p.terminating]:
+        pod.leaving = 0
 
 
 ANSWERS: dict[str, Callable[[World], None]] = {

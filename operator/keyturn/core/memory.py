@@ -66,6 +66,7 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples.
 
     So does a clock that was set back: nobody knows how long that gap was.
+
     Where samples are close together, one look at a slow API server takes longer than that: it adds three samples, or
     the clock would start again at every look and never end.
     """
@@ -77,10 +78,10 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
         return replace(rotation, clock=Clock(last=None if seen.old_usage is Idle.UNKNOWN else now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
-    longest = max(3 * rotation.policy.sample_every, _LONGEST_LOOK)
-    if last is None or not timedelta() <= now - last <= longest:
+    three_samples = 3 * rotation.policy.sample_every
+    if last is None or not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK):
         return replace(rotation, clock=Clock(last=now))
-    return replace(rotation, clock=Clock(observed + min(now - last, 3 * rotation.policy.sample_every), now))
+    return replace(rotation, clock=Clock(observed + min(now - last, three_samples), now))
 
 
 def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:

@@ -10,7 +10,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "unobserved-time-counted",
         "A day in which nobody looked counts as a quiet day.",
         MEMORY,
-        "    if last is None or not timedelta() <= now - last <= longest:\n",
+        "    if last is None or not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK):\n",
         "    if last is None:\n",
     ),
     mutant(
@@ -35,7 +35,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "Clock(rotation.clock.observed, now))\n    if seen.old_usage",
         Edit(
             MEMORY,
-            "    if last is None or not timedelta() <= now - last <= longest:\n",
+            "    if last is None or not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK):\n",
             "    if last is None:\n",
         ),
     ),
@@ -43,12 +43,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "a-clock-set-back-is-no-gap",
         "Time in which the operator's clock was set back counts as observed up to there.",
         MEMORY,
-        "not timedelta() <= now - last <= longest",
-        "now - last > longest",
+        "not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK)",
+        "now - last > max(three_samples, _LONGEST_LOOK)",
         Edit(
             MEMORY,
-            "min(now - last, 3 * rotation.policy.sample_every), now)",
-            "max(min(now - last, 3 * rotation.policy.sample_every), timedelta()), now)",
+            "min(now - last, three_samples), now)",
+            "max(min(now - last, three_samples), timedelta()), now)",
         ),
     ),
     mutant(
