@@ -49,7 +49,7 @@ async def test_a_leader_frozen_before_its_disable_comes_too_late_when_the_other_
     await until("it leads no more", lambda: "leads no more" in frozen.log(), 20)
     await asyncio.sleep(2)  # whatever it still had in hand
 
-    shop.all_is_well("orders_a")
+    await shop.all_is_well("orders_a")
     assert shop.version("run-1") == version, "the former leader wrote after its time"
     assert shop.leader() == other.name
 
@@ -69,7 +69,7 @@ async def test_a_leader_frozen_before_its_disable_does_no_harm_when_the_other_ha
     await until("it leads no more", lambda: "leads no more" in frozen.log(), 20)
     await asyncio.sleep(2)
 
-    shop.all_is_well("orders_b")
+    await shop.all_is_well("orders_b")
     assert shop.phase("run-1") == "Complete"
 
 
@@ -86,7 +86,7 @@ async def test_two_that_both_believe_to_lead_all_the_way_through_end_as_one_woul
 
     await shop.until_ended("run-1", "Complete")
     await until("the books are closed", lambda: not shop.plan()["status"].get("activeRotation"), 30)
-    shop.all_is_well("orders_b")
+    await shop.all_is_well("orders_b")
     assert shop.epoch() > before + 3, "the lease hardly changed hands"
 
 
@@ -109,7 +109,7 @@ async def test_a_leader_without_its_api_server_stops_and_the_other_goes_on(shop:
     lonely.wire.mend()
     await asyncio.sleep(3)
 
-    shop.all_is_well("orders_b")
+    await shop.all_is_well("orders_b")
     assert lonely.lives
     assert shop.leader() == other.name
 
@@ -131,7 +131,7 @@ async def test_the_next_one_writes_within_the_stated_time(shop: Shop, how: str, 
     words = f"{took:.1f} s after its end, {loop.time() - began:.1f} s after it was asked"
     assert took <= bound, f"{words}\n{shop.told('run-1')}"
     await shop.until_ended("run-1", "RolledBack")
-    shop.all_is_well("orders_a")
+    await shop.all_is_well("orders_a")
 
 
 @pytest.mark.fm(1, 44, 55)
@@ -154,4 +154,4 @@ async def test_rotations_complete_while_the_leader_is_killed_or_frozen_again_and
                 struck.thaw()
         await shop.until_ended(name, "Complete", 120)
         await until("the books are closed", lambda: not shop.plan()["status"].get("activeRotation"), 30)
-        shop.all_is_well(expected)
+        await shop.all_is_well(expected)
