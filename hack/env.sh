@@ -15,4 +15,4 @@ if [ ! -x "$KEYTURN_CACHE/uv-$KEYTURN_UV_VERSION/bin/uv" ]; then
 fi
 export PATH="$KEYTURN_CACHE/uv-$KEYTURN_UV_VERSION/bin:$PATH"
 export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 PYTHONPATH="$KEYTURN_ROOT/operator:$KEYTURN_ROOT/hack${PYTHONPATH:+:$PYTHONPATH}"
-uv sync --quiet --frozen
+uv sync --quiet --frozen --all-extras

@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from keyturn_dev import servers
 from keyturn_dev.cluster import api, debian, tools
 from keyturn_dev.cluster.home import cache
 from keyturn_dev.cluster.kind import engine
@@ -34,7 +34,7 @@ def examine() -> list[Finding]:
     """Look at everything."""
     driver = api.automatic_driver()
     findings = [_driver(driver), _go(), _programs(driver), *_debian(driver), _disk(), _memory()]
-    return [*findings, _postgres(), _shell_tools()]
+    return [*findings, _servers(), _shell_tools()]
 
 
 def _driver(driver: str | None) -> Finding:
@@ -104,10 +104,10 @@ def _memory() -> Finding:
     return Finding("memory", total >= MEMORY_WANTED, words, essential=False)
 
 
-def _postgres() -> Finding:
-    server = next(Path("/usr/lib/postgresql").glob("*/bin/postgres"), None)
-    words = f"{server}" if server else "for `hack/test contract`, which installs Debian's postgresql-15 as root"
-    return Finding("a PostgreSQL server", server is not None, words, essential=False)
+def _servers() -> Finding:
+    missing = servers.absent()
+    words = f"for `hack/test contract`, which installs Debian's {', '.join(missing)} as root"
+    return Finding("servers for tests", not missing, words if missing else ", ".join(servers.SERVERS), essential=False)
 
 
 def _shell_tools() -> Finding:

@@ -15,13 +15,14 @@ Servers and clusters that a tier starts are its own and are stopped again.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from keyturn_dev.servers import need_servers
 
 ROOT = Path(__file__).resolve().parents[2]
 TIERS = {
@@ -42,7 +43,6 @@ SWEPT = tuple(  # a quick part of the sweep, for runs without it
 )
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres")}
-POSTGRES = Path("/usr/lib/postgresql/15/bin/initdb")
 NOT_TRIED = (
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
     "enforcement of NetworkPolicies: the local cluster's bridge network enforces none",
@@ -63,7 +63,7 @@ def main() -> int:
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
     if "contract" in tiers or "integration" in tiers:
-        need_postgres()
+        need_servers()
     clustered = bool({"contract", "integration", "faults", "e2e"} & set(tiers))
     paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
     began = time.monotonic()
@@ -105,19 +105,6 @@ def sweep(words: list[str]) -> int:
     paths = os.pathsep.join(str(ROOT / name) for name in ("operator", "tests"))
     command = (sys.executable, "-m", "support.sweep", *words)
     return subprocess.run(command, cwd=ROOT, check=False, env={**os.environ, "PYTHONPATH": paths}).returncode
-
-
-def need_postgres() -> None:
-    """Debian's server, for the contract suite; the newer one comes as a wheel."""
-    if POSTGRES.exists():
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        sys.exit("keyturn: PostgreSQL 15's server is missing; install it (Debian: apt-get install postgresql-15)")
-    print("keyturn: installing postgresql-15 for the contract suite", flush=True)
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(("apt-get", "update", "-qq"), check=True, env=quiet)
-    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql-15")
-    subprocess.run(install, check=True, env=quiet, stdout=subprocess.DEVNULL)
 
 
 def cluster(verb: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,13 +11,40 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
+from support import redis_plan
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
+from support.contract_matrix import Matrix
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
-from support.provider_rig import MemoryRig, PostgresRig, Rig
+from support.provider_rig import MemoryRig, PostgresRig, RedisRig, Rig
+from support.redis_server import RedisPair
 
 FORMS = ("Functions", "CreateRole")
+MATRIX = pytest.StashKey[Matrix]()
+SUITE = "test_provider_contract.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MATRIX] = Matrix()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Every item of the contract, for every backend that it ran on."""
+    outcome = yield
+    report = outcome.get_result()
+    if item.path.name == SUITE and isinstance(item, pytest.Function) and (call.when == "call" or report.failed):
+        name = item.originalname or item.name
+        item.config.stash[MATRIX].add(name, item.callspec.params["rig"], report.outcome)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash[MATRIX].lines()
+    if lines:
+        terminalreporter.section("the contract of providers")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +54,28 @@ def servers() -> Iterator[Servers]:
     started.stop()
 
 
-@pytest.fixture(params=["memory", *(f"postgres-{f}-{form}" for f in ("15", "18") for form in FORMS)])
+@pytest.fixture(scope="session")
+def redis_pair() -> Iterator[RedisPair]:
+    started = RedisPair()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(params=["memory", "redis", *(f"postgres-{f}-{form}" for f in ("15", "18") for form in FORMS)])
 def rig(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
     """Every backend that must keep the contract."""
+    versions = request.config.stash[MATRIX].versions
     if request.param == "memory":
+        versions[request.param] = "the simulated world's"
         yield MemoryRig()
         return
+    if request.param == "redis":
+        pair: RedisPair = request.getfixturevalue("redis_pair")
+        versions[request.param] = pair.version
+        yield RedisRig(redis_plan.make_ready(pair))
+        return
     _, flavour, form = request.param.split("-")
+    versions[request.param] = servers[flavour].version
     yield PostgresRig(make_ready(servers[flavour], form))
     servers[flavour].revive()
 

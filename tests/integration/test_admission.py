@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from keyturn.api.backends import one_backend
 from keyturn.api.rules import (
     ABORT_STAYS,
     CLOCK_TIME,
@@ -24,8 +25,6 @@ from keyturn.api.rules import (
     KNOWN_PLACEHOLDERS,
     NAME,
     NOT_BLANK,
-    NOT_RESERVED,
-    ONE_BACKEND,
     OWNER_APART,
     PLAIN_NAMES,
     PLAN_NAME,
@@ -34,7 +33,6 @@ from keyturn.api.rules import (
     RECORD_FIXED,
     RELOAD_HTTP,
     RELOAD_SIGNAL,
-    ROLE,
     SECRET_FIXED,
     SECRET_KEYS,
     SOMEBODY_TO_PROVE,
@@ -45,6 +43,8 @@ from keyturn.api.rules import (
     URL_PATH,
     WINDOW_NOT_EMPTY,
 )
+from keyturn.providers.postgres.kinds import NAME_FITS, NOT_RESERVED
+from keyturn.providers.redis.kinds import NAME_FITS as USER_NAME_FITS
 from keyturn_dev.cluster.api import ensure_cluster
 
 pytestmark = pytest.mark.integration
@@ -114,6 +114,20 @@ def plan() -> Manifest:
     }
 
 
+def redis_plan() -> Manifest:
+    made = changed(plan, "spec/postgres", None)
+    made["spec"]["redis"] = {"owner": "orders", "slots": ["orders_a", "orders_b"]}
+    return made
+
+
+def redis_provider() -> Manifest:
+    made = changed(provider, "spec/postgres", None)
+    servers = [{"name": "primary", "host": "redis.shop.svc"}]
+    made["metadata"]["name"] = "shop-redis"
+    made["spec"]["redis"] = {"adminSecretRef": {"name": "redis-rotator"}, "endpoints": servers}
+    return made
+
+
 def rotation() -> Manifest:
     return {
         "apiVersion": "keyturn.dev/v1alpha1",
@@ -158,15 +172,15 @@ PLAN, PROVIDER = plan, provider
 RELOADS = {"name": "orders-api", "reload": "Http"}
 SIGNALLED = {"name": "orders-api", "reload": "Signal"}
 REFUSED = [
-    (PLAN, "spec/postgres", None, ONE_BACKEND.message),
+    (PLAN, "spec/postgres", None, one_backend().message),
     (PLAN, "spec/postgres/slots", ["orders_a", "orders_a"], TWO_SLOTS.message),
     (PLAN, "spec/postgres/slots", ["orders_owner", "orders_b"], OWNER_APART.message),
     (PLAN, "spec/postgres/slots", ["orders_a"], "should have at least 2 items"),
     (PLAN, "spec/postgres/slots", ["pg_orders", "orders_b"], NOT_RESERVED.message),
     (PLAN, "spec/postgres/slots", ["PG_orders", "orders_b"], NOT_RESERVED.message),
-    (PLAN, "spec/postgres/slots", ["ü" * 32, "orders_b"], ROLE.message),
+    (PLAN, "spec/postgres/slots", ["ü" * 32, "orders_b"], NAME_FITS.message),
     (PLAN, "spec/postgres/slots", ["o" * 64, "orders_b"], "may not be more than 63"),
-    (PLAN, "spec/postgres/owner", " orders", ROLE.message),
+    (PLAN, "spec/postgres/owner", " orders", NAME_FITS.message),
     (PLAN, "spec/secret/keys", {"URL": "postgresql://{username}@{host}"}, HOLDS_PASSWORD.message),
     (PLAN, "spec/secret/keys", {"URL": "{user}:{password}"}, KNOWN_PLACEHOLDERS.message),
     (PLAN, "spec/secret/keys", GOOD_KEYS | {"OTHER": "   "}, NOT_BLANK.message),
@@ -212,13 +226,22 @@ REFUSED = [
     (PLAN, "spec/providerRef/name", "", "should be at least 1 chars long"),
     (PLAN, "spec/secret", None, "Required value"),
     (PLAN, "metadata/name", "p" * 64, PLAN_NAME.message),
-    (PROVIDER, "spec/postgres", None, ONE_BACKEND.message),
+    (PROVIDER, "spec/postgres", None, one_backend().message),
     (PROVIDER, "spec/postgres/endpoints", [], "should have at least 1 items"),
     (PROVIDER, "spec/postgres/endpoints", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
     (PROVIDER, "spec/postgres/endpoints/0/host", "postgresql://db", HOST.message),
     (PROVIDER, "spec/postgres/endpoints/0/port", 70000, "should be less than or equal to 65535"),
     (PROVIDER, "spec/allow/slots", ["*_orders"], TRAILING_STAR.message),
     (PROVIDER, "spec/allow/owners", ["orders_*"], PLAIN_NAMES.message),
+    (PLAN, "spec/redis", {"owner": "orders", "slots": ["orders_a", "orders_b"]}, one_backend().message),
+    (redis_plan, "spec/redis", None, one_backend().message),
+    (redis_plan, "spec/redis/slots", ["orders_a", "orders_a"], TWO_SLOTS.message),
+    (redis_plan, "spec/redis/slots", ["orders", "orders_b"], OWNER_APART.message),
+    (redis_plan, "spec/redis/slots", ["default", "orders_b"], USER_NAME_FITS.message),
+    (redis_plan, "spec/redis/owner", "orders ) on +@all", USER_NAME_FITS.message),
+    (redis_provider, "spec/redis/endpoints/0/host", "rediss://redis", HOST.message),
+    (redis_provider, "spec/redis/nodes", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
+    (redis_provider, "spec/redis/known", ["*admin"], TRAILING_STAR.message),
     (rotation, "spec/mode", "Reckless", "supported values"),
     (rotation, "spec/planRef", None, "Required value"),
 ]
@@ -234,6 +257,8 @@ def test_bad_input_is_refused_with_its_sentence(
 
 
 ACCEPTED = [
+    redis_plan(),
+    redis_provider(),
     plan(),
     rotation(),
     provider(),
@@ -250,6 +275,15 @@ ACCEPTED = [
 def test_good_input_is_accepted(admission: Admission, manifest: Manifest) -> None:
     answer = admission.offer(manifest)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_the_list_of_providers_shows_where_each_one_is_whatever_its_backend(admission: Admission) -> None:
+    for manifest in (provider(), redis_provider()):
+        assert admission.store(manifest).returncode == 0
+    shown = admission.run("get", "credentialproviders", "-n", admission.namespace).stdout.splitlines()
+    assert shown[0].split() == ["NAME", "DATABASE", "HOST", "ROTATOR", "AGE"]
+    assert shown[1].split()[:4] == ["shop-postgres", "shop", "postgres.shop.svc", "Functions"]
+    assert shown[2].split()[:3] == ["shop-redis", "0", "redis.shop.svc"]
 
 
 def test_a_cluster_provider_must_say_for_which_namespaces(admission: Admission) -> None:

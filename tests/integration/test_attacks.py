@@ -217,6 +217,11 @@ class DescribeAProvider:
         wider = deepcopy(provider(allow={"owners": ["everything"], "slots": ["*"]}))
         wider["metadata"]["name"] = "mallorys"
         assert "you may not read Secret postgres-rotator" in offered(release, MALLORY, wider)
+        redis = {"adminSecretRef": {"name": "redis-rotator"}, "endpoints": [{"host": "redis.shop.svc"}]}
+        wider["spec"] = {"redis": redis, "allow": {"owners": ["everything"], "slots": ["*"]}}
+        assert "you may not read Secret redis-rotator" in offered(release, MALLORY, wider)
+        release.allow(MALLORY, rule("keyturn.dev", "credentialproviders", "create"), rule("", "secrets", "get"))
+        assert offered(release, MALLORY, wider) == ""
 
     def test_for_several_namespaces_reads_its_secret_where_the_operator_lives(self, release: Shipped) -> None:
         wide = provider(namespaceSelector={"matchLabels": {"team": "shop"}}) | {"kind": "ClusterCredentialProvider"}

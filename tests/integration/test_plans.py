@@ -182,7 +182,7 @@ async def test_the_provider_of_a_plan_is_read_and_a_missing_one_says_which(
 
     found = await world.provider(plan)
     assert found.key == ObjectKey(namespace, "shop-postgres")
-    assert found.spec.postgres is not None
+    assert found.spec.backend is not None
     assert found.admits_namespace
 
 

@@ -10,7 +10,10 @@ from typing import TypeVar
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationStatus
 from keyturn.core.delivery import Delivery, Way
 from keyturn.ports import PodRecord, WorkloadRecord
+from keyturn.providers import discover
 from support.pods import Pod, Workload
+
+discover()
 
 Status = TypeVar("Status", PlanStatus, RotationStatus)
 

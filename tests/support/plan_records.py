@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from keyturn.api.kinds import PlanStatus, PostgresPlan, ProviderRef, RotationPlanSpec, SecretTarget
+from keyturn.api.kinds import PlanStatus, ProviderRef, RotationPlanSpec, SecretTarget
 from keyturn.core.delivery import Delivery
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import PlanRecord, PodRecord, SecretRecord
+from keyturn.providers.postgres.kinds import PostgresRoles
 
 
 class Drawer:
@@ -37,7 +38,7 @@ def plan_record(
     templates = keys or {"url": "postgresql://{username}:{password}@{host}:{port}/{database}"}
     spec = RotationPlanSpec(
         provider_ref=ProviderRef(name="pg"),
-        postgres=PostgresPlan(owner="orders_owner", slots=["orders_a", "orders_b"]),
+        postgres=PostgresRoles(owner="orders_owner", slots=["orders_a", "orders_b"]),
         secret=SecretTarget(name="orders", keys=templates),
     )
     return PlanRecord(ObjectKey(namespace, name), uid, 1, "1", spec, PlanStatus())

@@ -15,7 +15,8 @@ from keyturn.core.model import ObjectKey, Op
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, PlanRecord, ProviderRecord, SecretRecord
 from keyturn.providers.postgres.connections import OwnSessions
-from keyturn.providers.postgres.provider import PostgresProvider, open_postgres
+from keyturn.providers.postgres.provider import PostgresProvider
+from keyturn.providers.postgres.settings import read_settings
 from support.postgres_server import PostgresServer, orders_database
 
 SQL = Path(__file__).resolve().parents[2] / "docs" / "providers" / "postgres"
@@ -85,7 +86,7 @@ class Setting:
         )
 
     def open(self, own: OwnSessions | None = None) -> PostgresProvider:
-        provider = open_postgres(*self.records(), own or OwnSessions(), WallClock())
+        provider = PostgresProvider(read_settings(*self.records()), own or OwnSessions(), WallClock())
         OPENED.append(provider)
         return provider
 

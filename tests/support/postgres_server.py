@@ -15,6 +15,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ class PostgresServer:
         self.configure()
         self.launch()
         return self
+
+    @cached_property
+    def version(self) -> str:
+        """As the server says it."""
+        return f"PostgreSQL {self.sql('SHOW server_version')[0][0].split()[0]}"
 
     def launch(self) -> None:
         """Start what was made (again)."""

@@ -7,10 +7,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import psycopg
+import redis
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
 from keyturn.providers.postgres.connections import OwnSessions
+from keyturn.providers.redis.connections import OwnClients
+from keyturn.providers.redis.refusals import Refusals
+from support import redis_plan
 from support.memory_backend import MemoryBackend, Role
 from support.memory_provider import MemoryProvider
 from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting
@@ -89,6 +93,48 @@ class PostgresRig:
     def _login(self, credential: Credential, **options: str) -> psycopg.Connection:
         value = credential.value.reveal_text()
         return self.setting.server.connect(credential.id, value, self.setting.database, **options)
+
+
+class RedisRig:
+    """A real server and its replica."""
+
+    free = SLOT_B
+
+    def __init__(self, setting: redis_plan.Setting) -> None:
+        self.setting = setting
+        self.current = redis_plan.CURRENT
+        self._remembered = Refusals(OwnClients())
+        self.provider: Provider = self.again()
+
+    def again(self) -> Provider:
+        return self.setting.open(self._remembered)
+
+    async def admits(self, credential: Credential) -> bool:
+        try:
+            with self._login(credential) as client:
+                client.ping()
+        except redis.exceptions.AuthenticationError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def somebody(self, credential: Credential) -> AsyncGenerator[None]:
+        with self._login(credential, client_name="keyturn-forged") as client:  # a forged label helps nobody
+            client.ping()
+            yield
+
+    def unplug(self) -> None:
+        self.setting.pair.primary.halt()
+
+    def add_stranger(self) -> Credential:
+        words = ("ACL", "SETUSER", SNEAKY.id, "on", f">{SNEAKY.value.reveal_text()}", "~orders:secret:*", "+get")
+        self.setting.pair.everywhere(*words, "+ping", "+client|setname")
+        return SNEAKY
+
+    def _login(self, credential: Credential, **options: str) -> redis.Redis:
+        return self.setting.pair.primary.client(
+            credential.id, credential.value.reveal_text(), single_connection_client=True, **options
+        )
 
 
 class MemoryRig:

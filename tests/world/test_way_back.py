@@ -8,6 +8,7 @@ import pytest
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import PlanRecord, ProviderRecord
+from keyturn.providers.postgres.kinds import PostgresServer
 from support.moments import ENOUGH, completes, goes_back, in_phase, stays, url
 from support.world import API, OLD_URL, World
 
@@ -29,9 +30,9 @@ def test_the_secret_is_restored_byte_for_byte_although_the_provider_was_renamed_
 
     async def renamed(plan: PlanRecord) -> ProviderRecord:
         record = await provider(plan)
-        assert record.spec.postgres is not None
-        endpoint = record.spec.postgres.endpoints[0].model_copy(update={"host": "db-new.shop.svc"})
-        backend = record.spec.postgres.model_copy(update={"endpoints": [endpoint]})
+        assert isinstance(record.spec.backend, PostgresServer)
+        endpoint = record.spec.backend.endpoints[0].model_copy(update={"host": "db-new.shop.svc"})
+        backend = record.spec.backend.model_copy(update={"endpoints": [endpoint]})
         return replace(record, spec=record.spec.model_copy(update={"postgres": backend}))
 
     world.cluster.provider = renamed  # type: ignore[method-assign]

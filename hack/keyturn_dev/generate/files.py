@@ -8,6 +8,7 @@ import yaml
 
 from keyturn.api.crds import Schema, crds
 from keyturn.api.policies import POLICIES, AdmissionPolicy
+from keyturn.providers import discover
 from keyturn_dev.generate.diagram import with_diagram
 from keyturn_dev.matrix.page import matrix
 
@@ -88,6 +89,7 @@ spec:
 
 def generated(root: Path) -> dict[Path, str]:
     """Path -> text of every generated file of the project at ``root``."""
+    discover()
     files = {root / home / crd_file(crd): crd_yaml(crd) for home in _CRD_HOMES for crd in crds()}
     files[root / _POLICIES] = policies_template()
     architecture = root / "docs" / "architecture.md"

@@ -64,7 +64,7 @@ _DEMO = "hack/keyturn_dev/demo"
 IMAGES: Mapping[str, Image] = {
     image.name: image
     for image in (
-        Image("operator", "operator/Dockerfile", packages=("--no-dev",), project=True),
+        Image("operator", "operator/Dockerfile", packages=("--no-dev", "--all-extras"), project=True),
         Image("probe", "operator/Dockerfile.probe", {"keyturn_probe": "operator/keyturn_probe"}),
         Image("demo", f"{_DEMO}/Dockerfile", {"apps": f"{_DEMO}/apps"}, packages=("--only-group", "demo")),
         Image("postgres", f"{_DEMO}/postgres.Dockerfile", {"serve": f"{_DEMO}/postgres-serve.sh"}),

@@ -14,7 +14,6 @@ from keyturn.api.plan_kinds import (
     Consumer,
     Consumers,
     PlanStatus,
-    PostgresPlan,
     ProviderRef,
     Retire,
     Rollout,
@@ -30,8 +29,6 @@ from keyturn.api.provider_kinds import (
     ClusterCredentialProviderSpec,
     CredentialProviderSpec,
     LabelSelector,
-    PostgresEndpoint,
-    PostgresProvider,
 )
 from keyturn.api.rotation_kinds import (
     ApprovalState,
@@ -70,9 +67,6 @@ __all__ = [
     "PlanStatus",
     "PodCount",
     "PodLine",
-    "PostgresEndpoint",
-    "PostgresPlan",
-    "PostgresProvider",
     "ProviderRef",
     "Retire",
     "RollStart",
@@ -167,9 +161,9 @@ APPROVAL = Kind(
     ),
 )
 _PROVIDER_COLUMNS = (
-    Column("Database", ".spec.postgres.database"),
-    Column("Host", ".spec.postgres.endpoints[0].host"),
-    Column("Rotator", ".spec.postgres.rotator"),
+    Column("Database", ".spec.*.database"),  # of whichever backend it names
+    Column("Host", ".spec.*.endpoints[0].host"),
+    Column("Rotator", ".spec.*.rotator"),
     _AGE,
 )
 PROVIDER = Kind(

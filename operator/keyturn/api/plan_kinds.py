@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import ConfigDict, Field, field_serializer
 
 from keyturn.api import rules
+from keyturn.api.backends import NamesABackend, PlanHalf
 from keyturn.api.base import CheckInterval, Condition, Duration, Model, Name, PositiveDuration, Time, WholeTime
 from keyturn.api.rules import distinct, keyed, ruled
 from keyturn.core.evidence import LARGEST_ID
 
 MOST_USERS = 200  # containers that a plan remembers
 
-Role = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(rules.ROLE, rules.NOT_RESERVED))]
 TimeOfDay = Annotated[
     str,
     Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5, json_schema_extra=ruled(rules.CLOCK_TIME)),
@@ -28,17 +28,6 @@ class ProviderRef(Model):
         default="CredentialProvider", description="A provider of this namespace, or one for several namespaces."
     )
     name: Name = Field(description="Its name.")
-
-
-class PostgresPlan(Model):
-    """Two login roles that take turns, members of a common owner."""
-
-    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
-
-    owner: Role = Field(description="The role that owns the data. Sessions of both slots act as it.")
-    slots: list[Role] = Field(
-        min_length=2, max_length=2, description="The two login roles that take turns; made when they do not exist."
-    )
 
 
 class SecretTarget(Model):
@@ -214,13 +203,13 @@ class Retire(Model):
     )
 
 
-class RotationPlanSpec(Model):
+class RotationPlanSpec(NamesABackend):
     """The policy; lives in Git."""
 
-    model_config = ConfigDict(json_schema_extra=ruled(rules.ONE_BACKEND, rules.PROVIDER_FIXED, rules.SECRET_FIXED))
+    model_config = ConfigDict(json_schema_extra=ruled(rules.PROVIDER_FIXED, rules.SECRET_FIXED))
+    half: ClassVar[Literal["in_provider", "in_plan"]] = "in_plan"
 
     provider_ref: ProviderRef = Field(description="The provider of the credential. Cannot change.")
-    postgres: PostgresPlan | None = Field(default=None, description="Two login roles that take turns.")
     secret: SecretTarget = Field(description="The Secret that pods consume: adopted, never owned.")
     schedule: Schedule = Field(default=Schedule(), description="When to rotate by itself.")
     consumers: Consumers = Field(default=Consumers(), description="Who uses the credential.")
@@ -242,6 +231,11 @@ class RotationPlanSpec(Model):
     )
     suspend: bool = Field(default=False, description="Start no rotation. One that runs goes on.")
     history_limit: int = Field(default=10, ge=1, le=100, description="Finished Rotations kept.")
+
+    @property
+    def backend(self) -> PlanHalf | None:
+        """What is rotated there; None if the spec names no backend that is known here."""
+        return cast("PlanHalf", self.named[0]) if self.named else None
 
 
 class ConsumerUser(Model):

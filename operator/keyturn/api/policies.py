@@ -137,6 +137,10 @@ PLANS = AdmissionPolicy(
 
 # --------------------------------------------------------------------------------------------------- providers
 
+_ADMINS = (
+    "dyn(object.spec).filter(part, type(dyn(object.spec)[part]) == map && has(dyn(object.spec)[part].adminSecretRef))"
+    ".map(part, dyn(object.spec)[part].adminSecretRef.name)"
+)
 PROVIDERS = AdmissionPolicy(
     "providers",
     "Who lends out a rotator's credential could use it himself.",
@@ -144,15 +148,19 @@ PROVIDERS = AdmissionPolicy(
     _WRITES,
     (
         Check(
-            "!variables.changed || !has(object.spec.postgres) || authorizer.group('').resource('secrets')"
-            ".namespace(variables.home).name(object.spec.postgres.adminSecretRef.name).check('get').allowed()",
-            "'you may not read Secret ' + object.spec.postgres.adminSecretRef.name + ' in namespace ' + "
+            "!variables.changed || variables.admins.all(name, authorizer.group('').resource('secrets')"
+            ".namespace(variables.home).name(name).check('get').allowed())",
+            "'you may not read Secret ' + variables.admins.join(', ') + ' in namespace ' + "
             "variables.home + ', so a provider of yours may not use it either'",
             computed=True,
         ),
     ),
     (
         ("changed", _CHANGED),
+        (
+            "admins",  # of whichever backend the provider names: a part of the spec that refers to such a Secret
+            _ADMINS,
+        ),
         (
             "home",  # a request about a cluster-scoped object has no namespace, not even an empty one (seen on 1.36)
             "request.?namespace.orValue('') != '' ? request.namespace : OPERATOR.split(':')[2]",

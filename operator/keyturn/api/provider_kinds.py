@@ -5,57 +5,16 @@ They belong to the backend's owner. Nothing here reads the cluster or decides.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.base import Model, Name, Ref
-from keyturn.api.rules import distinct, keyed, ruled
+from keyturn.api.backends import NamesABackend, ProviderHalf
+from keyturn.api.base import Model
+from keyturn.api.rules import distinct
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
-
-
-class PostgresEndpoint(Model):
-    """Where consumers log in. May only repeat hosts that the admin Secret allows."""
-
-    name: Name = Field(default="primary", description="For people, and to tell endpoints apart.")
-    host: str = Field(
-        min_length=1,
-        max_length=253,
-        description="Host name or address, as it shall stand in rendered URLs.",
-        json_schema_extra=ruled(rules.HOST),
-    )
-    port: int = Field(default=5432, ge=1, le=65535, description="TCP port.")
-
-
-class PostgresProvider(Model):
-    """A PostgreSQL server and how the rotator reaches it."""
-
-    admin_secret_ref: Ref = Field(
-        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
-        json_schema_extra=ruled(rules.NOT_OURS),
-    )
-    endpoints: list[PostgresEndpoint] = Field(
-        min_length=1,
-        max_length=8,
-        description="Where consumers log in; every one of them is tested.",
-        json_schema_extra=keyed("name"),
-    )
-    database: str = Field(min_length=1, max_length=63, description="The database that consumers log in to.")
-    rotator: Literal["Functions", "CreateRole"] = Field(
-        default="Functions",
-        description="Functions: EXECUTE on installed SECURITY DEFINER functions with a fixed slot list (smallest). "
-        "CreateRole: the CREATEROLE attribute (convenient; near-superuser on 15).",
-    )
-    acknowledge_create_role_on_15: bool = Field(
-        default=False,
-        description="On PostgreSQL 15 CREATEROLE can alter every role but superusers. Say that you know.",
-    )
-    insecure: bool = Field(
-        default=False,
-        description="Allow connections without TLS verification. Never for production; shown loudly.",
-    )
 
 
 class Allow(Model):
@@ -93,14 +52,18 @@ class Approvals(Model):
     )
 
 
-class CredentialProviderSpec(Model):
+class CredentialProviderSpec(NamesABackend):
     """Belongs to the backend's owner: what the backend is, and what plans may ask of it."""
 
-    model_config = ConfigDict(json_schema_extra=ruled(rules.ONE_BACKEND))
+    half: ClassVar[Literal["in_provider", "in_plan"]] = "in_provider"
 
-    postgres: PostgresProvider | None = Field(default=None, description="A PostgreSQL server, 15 or newer.")
     allow: Allow = Field(default=Allow(), description="What plans may ask for. Empty lists allow nothing.")
     approvals: Approvals = Field(default=Approvals(), description="Who must agree.")
+
+    @property
+    def backend(self) -> ProviderHalf | None:
+        """What the backend is; None if the spec names none that is known here."""
+        return cast("ProviderHalf", self.named[0]) if self.named else None
 
 
 class LabelSelector(Model):

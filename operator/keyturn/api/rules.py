@@ -79,14 +79,6 @@ TIME_ZONE = Rule(
     "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$')",
     "write a time zone by its IANA name, like Europe/Berlin or UTC",
 )
-ROLE = Rule(
-    "self.trim() == self && bytes(self).size() <= 63",
-    "write a role name of at most 63 bytes without blanks around it; PostgreSQL would cut a longer one off",
-)
-NOT_RESERVED = Rule(
-    "!self.lowerAscii().startsWith('pg_')",
-    "names that start with pg_ belong to PostgreSQL itself; choose a role of your own",
-)
 HOST = Rule(
     "self.matches('^[A-Za-z0-9._:-]+$')",
     "write a host name or an address, without scheme, port or path",
@@ -94,7 +86,6 @@ HOST = Rule(
 
 # ------------------------------------------------------------------------------------------------- objects
 
-ONE_BACKEND = Rule("has(self.postgres)", "name exactly one backend: set spec.postgres")
 TRAILING_STAR = Rule(
     "self.all(p, p.trim() != '' && p.matches('^[^*]*[*]?$'))",
     "write names, or patterns with a single * at the end, like orders_*",
@@ -105,12 +96,12 @@ PLAIN_NAMES = Rule(
 
 TWO_SLOTS = Rule(
     "self.slots.size() != 2 || self.slots[0] != self.slots[1]",
-    "the two slots take turns, so they must be two different roles",
+    "the two slots take turns, so they must be two different names",
     ".slots",
 )
 OWNER_APART = Rule(
     "!(self.owner in self.slots)",
-    "the owner owns the data and never logs in; name two other roles as slots",
+    "the owner holds the rights and never logs in; name two others as slots",
     ".slots",
 )
 

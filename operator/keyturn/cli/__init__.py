@@ -11,5 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Entry point of the ``kubectl-keyturn`` script."""
     from keyturn.cli.app import app  # noqa: PLC0415 -- importing the package must not cost a Kubernetes client
+    from keyturn.providers import discover  # noqa: PLC0415 -- same
 
+    discover()
     app(prog_name="kubectl keyturn")

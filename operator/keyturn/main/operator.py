@@ -29,7 +29,7 @@ from keyturn.kube.pages import Heartbeat, served
 from keyturn.kube.probes import ProbeClient
 from keyturn.kube.queue import WorkQueue
 from keyturn.kube.wakeups import Wakeups
-from keyturn.providers import OpenProviders
+from keyturn.providers import OpenProviders, discover
 from keyturn.reconciler import Reconciler
 from keyturn.reporters import log
 from keyturn.reporters.fanout import Fanout
@@ -83,6 +83,7 @@ class Clients:
 
 async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.Event) -> None:
     clock, identity = SystemClock(), f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid4().hex[:8]}"
+    discover()
     registry = _metrics_registry()
     metrics = Metrics(registry)
     lease = KubeLease(clients.lease, ObjectKey(settings.operator_namespace, LEASE))

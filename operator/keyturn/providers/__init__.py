@@ -1,23 +1,24 @@
-"""Backends. Each is a package that knows its own words; they do not know each other.
+"""Backends. Each is a package or a module that knows its own words; they do not know each other.
 
-Adding one: a package beside ``postgres``, its field in ``api``, and a line in ``OpenProviders.open``.
+Adding one is adding it beside ``postgres`` with an ``OPENER``: ``discover`` finds it.
 """
 
 from __future__ import annotations
 
-from keyturn.ports import Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
-from keyturn.providers.postgres import open_postgres
-from keyturn.providers.postgres.connections import OwnSessions
+from importlib import import_module
+from pkgutil import iter_modules
+
+from keyturn.providers.opening import Opener, OpenProviders, offer
+
+__all__ = ["OpenProviders", "Opener", "discover", "offer"]
 
 
-class OpenProviders:
-    """Satisfies ``ports.Providers``. One for the process: it remembers which sessions were its own."""
+def discover() -> None:
+    """Every backend of this package may be named by plans and providers from now on; no driver is imported.
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._own = clock, OwnSessions()
-
-    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
-        """The provider of a plan. Raises Misconfigured with the field and the way out."""
-        if record.spec.postgres is not None:
-            return open_postgres(record, plan, admin, self._own, self._clock)
-        raise Misconfigured("NoBackend", f"{record.kind} {record.key.name} names no backend: set spec.postgres.")
+    Every process that reads plans calls it once, before it reads the first.
+    """
+    for found in iter_modules(__path__):
+        opener = getattr(import_module(f"{__name__}.{found.name}"), "OPENER", None)
+        if isinstance(opener, Opener):
+            offer(opener)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from keyturn.api.backends import ProviderHalf
 from keyturn.api.conditions import ConditionType, Reason, set_condition
 from keyturn.api.plan_kinds import PlanStatus
 from keyturn.core.model import ObjectKey, Problem, Sameness, Trial
@@ -55,16 +56,13 @@ class Adopter:
             found = await self._cluster.provider(asked)
             admin = await self._admin(found)
             self._admit(found, asked, admin)
-            return Opened(self._providers.open(found, asked, admin), _place(found), found)
+            return Opened(self._providers.open(found, asked, admin), _backend(found).place, found)
         except KeyturnError as error:
             await self.say(plan, error.problem)
             return None
 
     async def _admin(self, found: ProviderRecord) -> SecretRecord:
-        backend = found.spec.postgres
-        if backend is None:
-            raise Misconfigured("ProviderWithoutBackend", "the provider names no backend; set spec.postgres")
-        key = ObjectKey(found.secrets_in or found.key.namespace, backend.admin_secret_ref.name)
+        key = ObjectKey(found.secrets_in or found.key.namespace, _backend(found).admin_secret)
         admin = await self._cluster.secret(key)
         if admin is None:
             raise Misconfigured(
@@ -164,8 +162,9 @@ def readiness(
     return status.model_copy(update={"conditions": found, "observed_generation": plan.generation})
 
 
-def _place(found: ProviderRecord) -> Place:
-    backend = found.spec.postgres
-    if backend is None:
-        raise Misconfigured("ProviderWithoutBackend", "the provider names no backend; set spec.postgres")
-    return Place(backend.endpoints[0].host, backend.endpoints[0].port, backend.database)
+def _backend(found: ProviderRecord) -> ProviderHalf:
+    if found.spec.backend is None:
+        raise Misconfigured(
+            "ProviderWithoutBackend", "the provider names no backend that this version knows; set one in its spec"
+        )
+    return found.spec.backend

@@ -141,9 +141,9 @@ async def shared(cluster: Cluster, plan: PlanRecord) -> list[Problem]:
                     "SecretShared", f"RotationPlan {other.key.name} manages the same Secret; keep one of the two plans"
                 )
             )
-        mine, theirs = plan.spec.postgres, other.spec.postgres
+        mine, theirs = plan.spec.backend, other.spec.backend
         same_provider = other.spec.provider_ref == plan.spec.provider_ref
-        if mine and theirs and same_provider and {mine.owner, *mine.slots} & {theirs.owner, *theirs.slots}:
+        if mine and theirs and same_provider and mine.principals & theirs.principals:
             found.append(
                 Problem(
                     "RoleShared", f"RotationPlan {other.key.name} rotates one of the same roles; give each plan its own"

@@ -174,8 +174,8 @@ def _other_credential(plan: PlanRecord, secret: SecretRecord, place: Place) -> s
         name = extract(plan.spec.secret.keys, secret.data, place).username
     except TemplateMismatch:
         return ""
-    ours = plan.spec.postgres
-    known = {ours.owner, *ours.slots} if ours else set[str]()
+    ours = plan.spec.backend
+    known = ours.principals if ours else frozenset[str]()
     return name if name in known - {plan.status.current_id} else ""
 
 

@@ -46,9 +46,8 @@ def _facts(asked: Question, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Plan", f"{plan.key.name} in namespace {plan.key.namespace}"
     yield "Secret", f"{plan.spec.secret.name} ({', '.join(sorted(plan.spec.secret.keys))})"
     yield "Provider", f"{asked.provider.kind} {asked.provider.key.name}"
-    if (backend := asked.provider.spec.postgres) is not None:
-        places = ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in backend.endpoints)
-        yield "Database", f"{backend.database} at {places}"
+    if (backend := asked.provider.spec.backend) is not None:
+        yield "Backend", backend.where
     yield "System", plan.status.system_id or "not named by the backend"
     proof = f"{status.pods.proven} of {status.pods.total} pods prove {status.new_id}"
     yield "Proof", "none: pods are asked afterwards" if record.spec.mode == Mode.CONTAINMENT else proof

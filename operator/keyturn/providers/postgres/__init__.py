@@ -5,6 +5,7 @@ The package knows SQL and the driver; nothing outside it does.
 
 from __future__ import annotations
 
-from keyturn.providers.postgres.provider import PostgresProvider, open_postgres
+from keyturn.providers.opening import Opener
+from keyturn.providers.postgres.kinds import POSTGRES
 
-__all__ = ["PostgresProvider", "open_postgres"]
+OPENER = Opener(POSTGRES, "keyturn.providers.postgres.provider")

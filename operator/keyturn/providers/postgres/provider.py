@@ -22,14 +22,12 @@ from keyturn.ports import (
     Denied,
     KeyturnError,
     Misconfigured,
-    PlanRecord,
     Principal,
-    ProviderRecord,
-    SecretRecord,
     Session,
     Unavailable,
     Usage,
 )
+from keyturn.providers.opening import Open
 from keyturn.providers.postgres.abilities import UNASKED, read_abilities
 from keyturn.providers.postgres.changes import Changes, CreateRole, InstalledFunctions
 from keyturn.providers.postgres.checklist import go_through, try_endpoints
@@ -246,8 +244,7 @@ def _require_fit(new: Credential) -> None:
         raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
 
 
-def open_postgres(
-    record: ProviderRecord, plan: PlanRecord, admin: SecretRecord, own: OwnSessions, clock: Clock
-) -> PostgresProvider:
-    """Raises Misconfigured with the field and the way out."""
-    return PostgresProvider(read_settings(record, plan, admin), own, clock)
+def opened_by(clock: Clock) -> Open:
+    """Opens plans for the whole process: it remembers which sessions were its own."""
+    own = OwnSessions()
+    return lambda record, plan, admin: PostgresProvider(read_settings(record, plan, admin), own, clock)

@@ -1,0 +1,150 @@
+"""What every backend says in a plan and in a provider, and which backends there are.
+
+A backend's package under ``providers`` describes its own fields and registers them; schemas, admission rules and
+what people are shown follow from that. Nothing here knows any particular backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails
+
+from keyturn.api import rules
+from keyturn.api.base import Model, Name
+from keyturn.api.rules import KEY, Rule, ruled
+from keyturn.core.rendering import Place
+
+
+class ServerEndpoint(Model):
+    """Where consumers log in. May only repeat hosts that the admin Secret allows."""
+
+    name: Name = Field(default="primary", description="For people, and to tell endpoints apart.")
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        description="Host name or address, as it shall stand in rendered URLs.",
+        json_schema_extra=ruled(rules.HOST),
+    )
+
+
+class ProviderHalf(Model):
+    """A backend as its owner describes it: one field of a provider's spec."""
+
+    @property
+    def admin_secret(self) -> str:
+        """Name of the Secret with the rotator's own credential."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> Place:
+        """Where a credential is used, as templates of consumers' Secrets say it."""
+        raise NotImplementedError
+
+    @property
+    def where(self) -> str:
+        """The same for people, every endpoint of it: ``shop at postgres.shop.svc:5432``."""
+        raise NotImplementedError
+
+
+class PlanHalf(Model):
+    """What is rotated at a backend: one field of a plan's spec."""
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """Public names of everything that the plan may touch there."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A kind of backend: the field of both specs that names it, and what may stand there."""
+
+    field: str
+    in_provider: type[ProviderHalf]
+    about_provider: str  # what ``kubectl explain`` says of the field
+    in_plan: type[PlanHalf]
+    about_plan: str
+
+
+_KNOWN: dict[str, Backend] = {}
+
+
+def register(backend: Backend) -> None:
+    """From now on plans and providers may name it."""
+    _KNOWN[backend.field] = backend
+
+
+def forget(backend: Backend) -> None:
+    """The opposite, for tests that bring a backend of their own."""
+    del _KNOWN[backend.field]
+
+
+def known() -> tuple[Backend, ...]:
+    """All of them, by name. Raises LookupError before there is any: call ``keyturn.providers.discover`` first."""
+    if not _KNOWN:
+        raise LookupError("no backend is known yet: call keyturn.providers.discover first")
+    return tuple(_KNOWN[field] for field in sorted(_KNOWN))
+
+
+def one_backend() -> Rule:
+    """Exactly one of them is named."""
+    named = ", ".join(f"has(self.{backend.field})" for backend in known())
+    fields = ", ".join(f"spec.{backend.field}" for backend in known())
+    return Rule(f"[{named}].filter(x, x).size() == 1", f"name exactly one backend: set one of {fields}")
+
+
+class NamesABackend(Model):
+    """A spec that names one backend, by a field which that backend brought along."""
+
+    half: ClassVar[Literal["in_provider", "in_plan"]]
+
+    @property
+    def named(self) -> tuple[Model, ...]:
+        """Every backend's half that stands here; admission lets in exactly one."""
+        extra = self.model_extra or {}
+        return tuple(extra[backend.field] for backend in known() if backend.field in extra)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_backends(cls, data: object) -> object:
+        """What stands in a known backend's field becomes its model; errors name the whole path."""
+        if not isinstance(data, Mapping):
+            return data
+        fields = dict(cast("Mapping[str, object]", data))
+        for backend in known():
+            if fields.get(backend.field) is not None:
+                fields[backend.field] = _read(getattr(backend, cls.half), backend.field, fields[backend.field])
+            else:
+                fields.pop(backend.field, None)
+        return fields
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The fields of all known backends, none of them required, and the rule that exactly one is set."""
+        schema = handler(core)
+        resolved = handler.resolve_ref_schema(schema)
+        for backend in known():
+            half: type[Model] = getattr(backend, cls.half)
+            words = backend.about_provider if cls.half == "in_provider" else backend.about_plan
+            resolved["properties"][backend.field] = {
+                **handler(half.__pydantic_core_schema__),
+                "description": words,
+            }
+        resolved[KEY] = [one_backend().as_schema(), *resolved.get(KEY, [])]
+        return schema
+
+
+def _read(model: type[Model], field: str, value: object) -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        lines = [
+            InitErrorDetails(type=line["type"], loc=(field, *line["loc"]), input=None, ctx=line.get("ctx", {}))
+            for line in error.errors(include_input=False, include_url=False)
+        ]
+        raise ValidationError.from_exception_data(model.__name__, lines, hide_input=True) from None

@@ -1,0 +1,36 @@
+"""What a provider's owner lets plans ask for. Touches no server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from keyturn.api.provider_kinds import Allow
+from keyturn.ports import Misconfigured
+
+
+def require_allowed(field: str, owner: str, slots: Sequence[str], allow: Allow) -> None:
+    """Raises Misconfigured with the field and the way out."""
+    if owner not in allow.owners:
+        raise Misconfigured(
+            "OwnerNotAllowed",
+            f"spec.{field}.owner {owner!r} is not in the provider's allow.owners: add it there.",
+        )
+    for index, slot in enumerate(slots):
+        if not matches(slot, allow.slots):
+            raise Misconfigured(
+                "SlotNotAllowed",
+                f"spec.{field}.slots[{index}] {slot!r} matches no pattern of the provider's allow.slots: add one "
+                "there.",
+            )
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Is it one of these names, or of these patterns with a trailing star?"""
+    return any(fnmatchcase(name, _literal(pattern)) for pattern in patterns)
+
+
+def _literal(pattern: str) -> str:
+    """Only a trailing star is a pattern; the other signs of fnmatch are names' own."""
+    stem, star = (pattern[:-1], "*") if pattern.endswith("*") else (pattern, "")
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in stem) + star

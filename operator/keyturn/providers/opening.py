@@ -1,0 +1,68 @@
+"""How a backend's package is opened: what it must offer to be found, and the one place that opens any of them.
+
+Backends do not know each other. A package (or a module) beside this file that has an ``OPENER`` is a backend; its
+driver is imported when the first plan asks for it, so an operator without that driver serves all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from keyturn.api.backends import Backend, register
+from keyturn.ports import Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
+
+Open = Callable[[ProviderRecord, PlanRecord, SecretRecord], Provider]
+"""Raises Misconfigured with the field and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """A backend that can be opened."""
+
+    backend: Backend
+    module: str  # imported at the first use; its ``opened_by(clock)`` gives an ``Open`` that serves the whole process
+    extra: str = ""  # of this distribution, that brings the driver
+
+
+_OPENERS: dict[str, Opener] = {}
+
+
+def offer(opener: Opener) -> None:
+    """From now on plans and providers may name this backend, and it can be opened."""
+    register(opener.backend)
+    _OPENERS[opener.backend.field] = opener
+
+
+class OpenProviders:
+    """Satisfies ``ports.Providers``. One for the process: backends remember here which sessions were their own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: dict[str, Open] = {}
+
+    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
+        """The provider of a plan. Raises Misconfigured with the field and the way out."""
+        for field, opener in _OPENERS.items():
+            if isinstance(record.spec.backend, opener.backend.in_provider):
+                if field not in self._open:
+                    self._open[field] = _imported(opener).opened_by(self._clock)
+                return self._open[field](record, plan, admin)
+        raise Misconfigured(
+            "NoBackend", f"{record.kind} {record.key.name} names no backend: set one of its spec's backend fields."
+        )
+
+
+def _imported(opener: Opener) -> ModuleType:
+    """Raises Misconfigured if the backend's driver is not installed here."""
+    try:
+        return import_module(opener.module)
+    except ModuleNotFoundError:
+        field = opener.backend.field
+        raise Misconfigured(
+            "DriverMissing",
+            f"This operator was installed without the driver for spec.{field}: use an image with keyturn"
+            f"[{opener.extra or field}].",
+        ) from None

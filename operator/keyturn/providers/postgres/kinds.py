@@ -1,0 +1,99 @@
+"""What plans and providers say of PostgreSQL. Fields and their rules only: it touches no server and no driver."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from keyturn.api import rules
+from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.base import Ref
+from keyturn.api.rules import Rule, keyed, ruled
+from keyturn.core.rendering import Place
+
+NAME_FITS = Rule(
+    "self.trim() == self && bytes(self).size() <= 63",
+    "write a role name of at most 63 bytes without blanks around it; PostgreSQL would cut a longer one off",
+)
+NOT_RESERVED = Rule(
+    "!self.lowerAscii().startsWith('pg_')",
+    "names that start with pg_ belong to PostgreSQL itself; choose a role of your own",
+)
+
+RoleName = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(NAME_FITS, NOT_RESERVED))]
+
+
+class PostgresEndpoint(ServerEndpoint):
+    """Where consumers log in."""
+
+    port: int = Field(default=5432, ge=1, le=65535, description="TCP port.")
+
+
+class PostgresServer(ProviderHalf):
+    """A PostgreSQL server and how the rotator reaches it."""
+
+    admin_secret_ref: Ref = Field(
+        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
+        json_schema_extra=ruled(rules.NOT_OURS),
+    )
+    endpoints: list[PostgresEndpoint] = Field(
+        min_length=1,
+        max_length=8,
+        description="Where consumers log in; every one of them is tested.",
+        json_schema_extra=keyed("name"),
+    )
+    database: str = Field(min_length=1, max_length=63, description="The database that consumers log in to.")
+    rotator: Literal["Functions", "CreateRole"] = Field(
+        default="Functions",
+        description="Functions: EXECUTE on installed SECURITY DEFINER functions with a fixed slot list (smallest). "
+        "CreateRole: the CREATEROLE attribute (convenient; near-superuser on 15).",
+    )
+    acknowledge_create_role_on_15: bool = Field(
+        default=False,
+        description="On PostgreSQL 15 CREATEROLE can alter every role but superusers. Say that you know.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Allow connections without TLS verification. Never for production; shown loudly.",
+    )
+
+    @property
+    def admin_secret(self) -> str:
+        """Name of the rotator's Secret."""
+        return self.admin_secret_ref.name
+
+    @property
+    def place(self) -> Place:
+        """The first endpoint and the database."""
+        return Place(self.endpoints[0].host, self.endpoints[0].port, self.database)
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.database} at " + ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in self.endpoints)
+
+
+class PostgresRoles(PlanHalf):
+    """Two login roles that take turns, members of a common owner."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
+
+    owner: RoleName = Field(description="The role that owns the data. Sessions of both slots act as it.")
+    slots: list[RoleName] = Field(
+        min_length=2, max_length=2, description="The two login roles that take turns; made when they do not exist."
+    )
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """Owner and slots."""
+        return frozenset((self.owner, *self.slots))
+
+
+POSTGRES = Backend(
+    "postgres",
+    PostgresServer,
+    "A PostgreSQL server, 15 or newer.",
+    PostgresRoles,
+    "Two login roles that take turns.",
+)

@@ -1,0 +1,100 @@
+"""What plans and providers say of Redis. Fields and their rules only: it touches no server and no driver."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from keyturn.api import rules
+from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.base import Ref
+from keyturn.api.rules import Rule, distinct, keyed, ruled
+from keyturn.core.rendering import Place
+
+NAME_FITS = Rule(
+    "self.matches('^[A-Za-z0-9_.:@-]+$') && self != 'default'",
+    "write a user name of letters, digits and _ . : @ -; default is the server's own",
+)
+
+UserName = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(NAME_FITS))]
+KnownName = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class RedisEndpoint(ServerEndpoint):
+    """A server of this system."""
+
+    port: int = Field(default=6379, ge=1, le=65535, description="TCP port.")
+
+
+class RedisServer(ProviderHalf):
+    """A Redis or Valkey server, its replicas, and how the rotator reaches them."""
+
+    admin_secret_ref: Ref = Field(
+        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
+        json_schema_extra=ruled(rules.NOT_OURS),
+    )
+    endpoints: list[RedisEndpoint] = Field(
+        min_length=1,
+        max_length=8,
+        description="Where consumers log in; every one of them is tested.",
+        json_schema_extra=keyed("name"),
+    )
+    nodes: list[RedisEndpoint] = Field(
+        default_factory=list[RedisEndpoint],
+        max_length=16,
+        description="Every other server that keeps users of its own, replicas above all: users are not replicated.",
+        json_schema_extra=keyed("name"),
+    )
+    database: int = Field(default=0, ge=0, le=1023, description="Number of the database that consumers use.")
+    known: list[KnownName] = Field(
+        default_factory=list[KnownName],
+        max_length=64,
+        description="Users that are meant to reach the data besides those of plans: names, or patterns with a "
+        "trailing *.",
+        json_schema_extra=distinct(rules.TRAILING_STAR),
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Allow connections without TLS. Passwords then cross the network in clear; never for production.",
+    )
+
+    @property
+    def admin_secret(self) -> str:
+        """Name of the rotator's Secret."""
+        return self.admin_secret_ref.name
+
+    @property
+    def place(self) -> Place:
+        """The first endpoint and the database's number."""
+        return Place(self.endpoints[0].host, self.endpoints[0].port, str(self.database))
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"database {self.database} at " + ", ".join(f"{one.host}:{one.port}" for one in self.endpoints)
+
+
+class RedisUsers(PlanHalf):
+    """Two users that take turns, with the rules of a common owner."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
+
+    owner: UserName = Field(description="The user whose rules both slots get. An existing single user becomes it.")
+    slots: list[UserName] = Field(
+        min_length=2, max_length=2, description="The two users that take turns; made when they do not exist."
+    )
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """Owner and slots."""
+        return frozenset((self.owner, *self.slots))
+
+
+REDIS = Backend(
+    "redis",
+    RedisServer,
+    "A Redis or Valkey server, 7 or newer.",
+    RedisUsers,
+    "Two users that take turns.",
+)

@@ -1,0 +1,52 @@
+"""Refused logins, from the servers' own log: who still tries a user that is off.
+
+A server keeps one entry for all refusals of a minute, and names the last caller only; a wrong password and a right one
+look alike (https://redis.io/docs/latest/commands/acl-log/). The last caller is often us, who try whether the login is
+refused. So the log is read before we try, and what it said of others is kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from keyturn.ports import Session
+from keyturn.providers.redis.connections import OwnClients, Wire
+from keyturn.providers.redis.identity import fields, place
+
+
+@dataclass
+class Refusals:
+    """What the logs said so far. Lives as long as the process."""
+
+    own: OwnClients
+    limit: int = 1024
+    _seen: OrderedDict[Session, None] = field(default_factory=OrderedDict[Session, None])
+
+    async def read(self, wire: Wire, user: str, now: datetime) -> None:
+        """Keep what this server says of others' refused logins as this user."""
+        for entry in await wire.ask("ACL", "LOG"):
+            told = _pairs(entry)
+            caller = fields(str(told.get("client-info", ""))).get("addr", "")
+            if (told.get("reason"), told.get("username")) == ("auth", user) and caller not in self.own:
+                self._keep(user, caller, now - timedelta(seconds=float(told["age-seconds"])))
+
+    def of(self, user: str, since: datetime) -> tuple[Session, ...]:
+        """Since then, each caller's last."""
+        return tuple(one for one in self._seen if one.principal == user and one.started and one.started >= since)
+
+    def _keep(self, user: str, caller: str, at: datetime) -> None:
+        address, port = place(caller)
+        for former in [one for one in self._seen if (one.client_address, one.client_port) == (address, port)]:
+            if former.principal == user:
+                del self._seen[former]
+        self._seen[Session(user, address, port, at)] = None
+        while len(self._seen) > self.limit:
+            self._seen.popitem(last=False)
+
+
+def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=False))

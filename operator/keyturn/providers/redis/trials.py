@@ -1,0 +1,80 @@
+"""Logs in for real, as consumers do, and tries what consumers need. Leaves nothing behind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from redis import exceptions
+
+from keyturn.core.model import Trial
+from keyturn.ports import Credential, Endpoint, KeyturnError
+from keyturn.providers.redis.changes import users
+from keyturn.providers.redis.connections import Connector, Wire
+from keyturn.providers.redis.failures import Login, LoginFailed
+from keyturn.providers.redis.patterns import a_key
+from keyturn.providers.redis.refusals import Refusals
+from keyturn.providers.redis.settings import Settings
+from keyturn.providers.redis.users import User
+
+_ON_A_REPLICA: Final = "READONLY"
+_ELSEWHERE: Final = "MOVED"  # in a cluster; the rules were looked at before the key's place (seen on 7.0)
+
+
+async def trial(
+    connector: Connector, settings: Settings, refusals: Refusals, credential: Credential, now: datetime
+) -> Trial:
+    """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if all of them say so. Never raises."""
+    outcomes = {await _at(connector, settings, refusals, endpoint, credential, now) for endpoint in settings.endpoints}
+    if len(outcomes) == 1:
+        return outcomes.pop()
+    return Trial.DOWN if Trial.DOWN in outcomes else Trial.LACKING
+
+
+async def _at(
+    connector: Connector, settings: Settings, refusals: Refusals, at: Endpoint, credential: Credential, now: datetime
+) -> Trial:
+    try:
+        async with connector.admin(at) as wire:
+            found = await users(wire)
+            if (user := found.get(credential.id)) is not None and not user.enabled:
+                await refusals.read(wire, credential.id, now)  # before ours would stand in the place of others
+    except KeyturnError:
+        return Trial.DOWN
+    owner = found.get(settings.owner)
+    try:
+        async with connector.login(at, credential) as session:
+            if user is None or owner is None or user.open or user.rules != owner.rules:
+                return Trial.LACKING
+            return await _write(session, owner)
+    except LoginFailed as failed:
+        if failed.kind is not Login.REFUSED:
+            return Trial.DOWN
+        # the server does not tell a disabled user from a wrong password; the rotator sees which of the two it is
+        disabled = user is not None and not user.enabled and user.holds(credential.value)
+        return Trial.DISABLED if disabled else Trial.REFUSED
+    except KeyturnError:
+        return Trial.DOWN
+
+
+async def _write(session: Wire, owner: User) -> Trial:
+    """Queue a write and throw it away: rights, memory and the server's state are looked at when it is queued."""
+    patterns = owner.rules.patterns(writing=True)
+    if not patterns:
+        return Trial.WORKS  # its owner may not write either
+    try:
+        await session.ask("MULTI")
+        await session.ask("SET", a_key(patterns[0]), "keyturn write probe")
+    except exceptions.NoPermissionError:
+        return Trial.WORKS  # not by this command; the rules are the owner's, which was compared
+    except exceptions.ResponseError as error:
+        return Trial.WORKS if _harmless(error) else Trial.DOWN
+    await session.ask("DISCARD")
+    return Trial.WORKS
+
+
+def _harmless(error: Exception) -> bool:
+    """A replica takes no writes from anybody; in a cluster the key may live on another server."""
+    return isinstance(error, exceptions.ReadOnlyError | exceptions.MovedError) or str(error).startswith(
+        (_ON_A_REPLICA, _ELSEWHERE)
+    )
