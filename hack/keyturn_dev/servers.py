@@ -10,6 +10,7 @@ from pathlib import Path
 
 SERVERS = {  # Debian's packages; newer PostgreSQLs come as a wheel
     "postgresql-15": Path("/usr/lib/postgresql/15/bin/initdb"),
+    "mariadb-server": Path("/usr/sbin/mariadbd"),
     "redis-server": Path("/usr/bin/redis-server"),
 }
 

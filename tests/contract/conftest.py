@@ -11,13 +11,15 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
-from support import redis_plan
+from support import mariadb_plan, redis_plan
+from support.closing import all_closed
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
+from support.mariadb_server import MariadbServer
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
-from support.provider_rig import MemoryRig, PostgresRig, RedisRig, Rig
+from support.provider_rig import MariadbRig, MemoryRig, PostgresRig, RedisRig, Rig
 from support.redis_server import RedisPair
 
 FORMS = ("Functions", "CreateRole")
@@ -55,19 +57,34 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariadbServer]:
+    started = MariadbServer().start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
 def redis_pair() -> Iterator[RedisPair]:
     started = RedisPair()
     yield started
     started.stop()
 
 
-@pytest.fixture(params=["memory", "redis", *(f"postgres-{f}-{form}" for f in ("15", "18") for form in FORMS)])
+POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
+
+
+@pytest.fixture(params=["memory", "mariadb", "redis", *POSTGRES])
 def rig(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
     """Every backend that must keep the contract."""
     versions = request.config.stash[MATRIX].versions
     if request.param == "memory":
         versions[request.param] = "the simulated world's"
         yield MemoryRig()
+        return
+    if request.param == "mariadb":
+        server: MariadbServer = request.getfixturevalue("mariadb_server")
+        versions[request.param] = server.version
+        yield MariadbRig(mariadb_plan.make_ready(server))
         return
     if request.param == "redis":
         pair: RedisPair = request.getfixturevalue("redis_pair")
@@ -125,7 +142,8 @@ def api_server() -> Cluster:
 
 @pytest.fixture(autouse=True)
 async def every_provider_is_closed() -> AsyncIterator[None]:
-    """As the reconciler does at the end of each tick."""
+    """As the reconciler does at the end of each tick; and the loop has seen the end of every connection."""
     yield
     while OPENED:
         await OPENED.pop().close()
+    await all_closed()

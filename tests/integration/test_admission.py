@@ -43,6 +43,7 @@ from keyturn.api.rules import (
     URL_PATH,
     WINDOW_NOT_EMPTY,
 )
+from keyturn.providers.mariadb.kinds import NAME_FITS as ACCOUNT_NAME_FITS
 from keyturn.providers.postgres.kinds import NAME_FITS, NOT_RESERVED
 from keyturn.providers.redis.kinds import NAME_FITS as USER_NAME_FITS
 from keyturn_dev.cluster.api import ensure_cluster
@@ -117,6 +118,19 @@ def plan() -> Manifest:
 def redis_plan() -> Manifest:
     made = changed(plan, "spec/postgres", None)
     made["spec"]["redis"] = {"owner": "orders", "slots": ["orders_a", "orders_b"]}
+    return made
+
+
+def mariadb_plan() -> Manifest:
+    made = changed(plan, "spec/postgres", None)
+    made["spec"]["mariadb"] = {"owner": "orders_owner", "slots": ["orders_a", "orders_b"]}
+    return made
+
+
+def mariadb_provider() -> Manifest:
+    made = changed(provider, "spec/postgres", None)
+    servers = [{"host": "mariadb.shop.svc"}]
+    made["spec"]["mariadb"] = {"adminSecretRef": {"name": "rotator"}, "endpoints": servers, "database": "shop"}
     return made
 
 
@@ -239,6 +253,9 @@ REFUSED = [
     (redis_plan, "spec/redis/slots", ["orders", "orders_b"], OWNER_APART.message),
     (redis_plan, "spec/redis/slots", ["default", "orders_b"], USER_NAME_FITS.message),
     (redis_plan, "spec/redis/owner", "orders ) on +@all", USER_NAME_FITS.message),
+    (mariadb_plan, "spec/mariadb/slots", ["orders_a", "root"], ACCOUNT_NAME_FITS.message),
+    (mariadb_plan, "spec/mariadb/owner", "orders'@'%", ACCOUNT_NAME_FITS.message),
+    (mariadb_provider, "spec/mariadb/database", None, "Required value"),
     (redis_provider, "spec/redis/endpoints/0/host", "rediss://redis", HOST.message),
     (redis_provider, "spec/redis/nodes", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
     (redis_provider, "spec/redis/known", ["*admin"], TRAILING_STAR.message),
@@ -257,6 +274,8 @@ def test_bad_input_is_refused_with_its_sentence(
 
 
 ACCEPTED = [
+    mariadb_plan(),
+    mariadb_provider(),
     redis_plan(),
     redis_provider(),
     plan(),

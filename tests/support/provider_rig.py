@@ -7,14 +7,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import psycopg
+import pymysql
 import redis
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
+from keyturn.providers.mariadb.connections import OwnThreads
 from keyturn.providers.postgres.connections import OwnSessions
 from keyturn.providers.redis.connections import OwnClients
 from keyturn.providers.redis.refusals import Refusals
-from support import redis_plan
+from support import mariadb_plan, redis_plan
 from support.memory_backend import MemoryBackend, Role
 from support.memory_provider import MemoryProvider
 from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting
@@ -135,6 +137,48 @@ class RedisRig:
         return self.setting.pair.primary.client(
             credential.id, credential.value.reveal_text(), single_connection_client=True, **options
         )
+
+
+class MariadbRig:
+    """A real server."""
+
+    free = SLOT_B
+
+    def __init__(self, setting: mariadb_plan.Setting) -> None:
+        self.setting = setting
+        self.current = mariadb_plan.CURRENT
+        self._own = OwnThreads()
+        self.provider: Provider = self.again()
+
+    def again(self) -> Provider:
+        return self.setting.open(self._own)
+
+    async def admits(self, credential: Credential) -> bool:
+        try:
+            self._login(credential).close()
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def somebody(self, credential: Credential) -> AsyncGenerator[None]:
+        session = self._login(credential, program_name="keyturn")  # a forged label helps nobody
+        try:
+            yield
+        finally:
+            session.close()
+
+    def unplug(self) -> None:
+        self.setting.server.halt()
+
+    def add_stranger(self) -> Credential:
+        name, value = SNEAKY.id, SNEAKY.value.reveal_text()
+        server = self.setting.server
+        server.sql(f"CREATE USER {name}@'%' IDENTIFIED BY '{value}'", f"GRANT SELECT ON shop.orders TO {name}@'%'")
+        return SNEAKY
+
+    def _login(self, credential: Credential, **options: str) -> pymysql.Connection:
+        return self.setting.server.connect(credential.id, credential.value.reveal_text(), **options)
 
 
 class MemoryRig:

@@ -1,0 +1,86 @@
+"""What plans and providers say of MariaDB. Fields and their rules only: it touches no server and no driver."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from keyturn.api import rules
+from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.base import Ref
+from keyturn.api.rules import Rule, keyed, ruled
+from keyturn.core.rendering import Place
+
+NAME_FITS = Rule(
+    "self.matches('^[A-Za-z0-9_.-]+$') && !(self in ['root', 'mariadb.sys', 'mysql'])",
+    "write an account's name of letters, digits and _ . -; root and mariadb.sys are the server's own",
+)
+
+AccountName = Annotated[str, Field(min_length=1, max_length=80, json_schema_extra=ruled(NAME_FITS))]
+
+
+class MariadbEndpoint(ServerEndpoint):
+    """Where consumers log in."""
+
+    port: int = Field(default=3306, ge=1, le=65535, description="TCP port.")
+
+
+class MariadbServer(ProviderHalf):
+    """A MariaDB server and how the rotator reaches it."""
+
+    admin_secret_ref: Ref = Field(
+        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
+        json_schema_extra=ruled(rules.NOT_OURS),
+    )
+    endpoints: list[MariadbEndpoint] = Field(
+        min_length=1,
+        max_length=8,
+        description="Where consumers log in; every one of them is tested.",
+        json_schema_extra=keyed("name"),
+    )
+    database: str = Field(min_length=1, max_length=64, description="The database that consumers log in to.")
+    insecure: bool = Field(
+        default=False,
+        description="Allow connections without TLS verification. Never for production; shown loudly.",
+    )
+
+    @property
+    def admin_secret(self) -> str:
+        """Name of the rotator's Secret."""
+        return self.admin_secret_ref.name
+
+    @property
+    def place(self) -> Place:
+        """The first endpoint and the database."""
+        return Place(self.endpoints[0].host, self.endpoints[0].port, self.database)
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.database} at " + ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in self.endpoints)
+
+
+class MariadbAccounts(PlanHalf):
+    """Two accounts that take turns, both with a common role."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
+
+    owner: AccountName = Field(description="The role that holds the rights; it is the default role of both slots.")
+    slots: list[AccountName] = Field(
+        min_length=2, max_length=2, description="The two accounts that take turns, admitted in the server beforehand."
+    )
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """Role and slots."""
+        return frozenset((self.owner, *self.slots))
+
+
+MARIADB = Backend(
+    "mariadb",
+    MariadbServer,
+    "A MariaDB server, 10.11 or newer.",
+    MariadbAccounts,
+    "Two accounts that take turns.",
+)
