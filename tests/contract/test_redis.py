@@ -210,6 +210,18 @@ async def test_a_free_slot_that_somebody_made_is_not_taken(setting: Setting) -> 
         await provider.ensure(op("Create"), Credential(SLOT_B, provider.mint()), SLOT_A)
 
 
+async def test_a_slot_with_connections_is_not_free(setting: Setting) -> None:
+    provider = setting.open()
+    new = await made(provider)
+    with setting.pair.replica.client(new.id, new.value.reveal_text(), single_connection_client=True) as client:
+        client.ping()
+        await provider.disable(op("Discard"), new.id)
+        with pytest.raises(Misconfigured, match="still has connections"):
+            await provider.next_id(SLOT_A)
+    await provider.end_sessions(op("EndSessions"), new.id)
+    assert await provider.next_id(SLOT_A) == new.id
+
+
 async def test_empty_and_weak_values_are_refused(setting: Setting) -> None:
     for value in ("", "  ", "REDACTED", "short"):
         with pytest.raises(Denied, match="UnsuitableValue"):

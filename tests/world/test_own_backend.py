@@ -14,7 +14,7 @@ from pydantic import Field
 from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, forget
 from keyturn.api.kinds import CredentialProviderSpec
 from keyturn.core.rendering import Place
-from keyturn.ports import Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.ports import Capabilities, Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
 from keyturn.providers import Opener, OpenProviders, offer
 from keyturn.providers.opening import Open
 from support.moments import completes, goes_back
@@ -52,7 +52,8 @@ class Dials(PlanHalf):
         return frozenset(self.both)
 
 
-SAFE = Opener(Backend("safe", Safe, "A safe.", Dials, "Two dials."), module=__name__, extra="safe")
+ABLE = Capabilities(True, True, True, True)  # noqa: FBT003 -- a safe can do everything
+SAFE = Opener(Backend("safe", Safe, "A safe.", Dials, "Two dials."), __name__, ABLE, "its own word", extra="safe")
 OPENED: list[tuple[Dials, SecretRecord]] = []
 WORLDS: list[World] = []
 
@@ -119,7 +120,7 @@ def test_the_plan_is_frozen_into_the_rotation_with_its_backend(world: World) -> 
 
 
 def test_an_operator_without_the_driver_says_so_and_changes_nothing(world: World) -> None:
-    offer(Opener(SAFE.backend, module="keyturn.providers.a_driver_that_nobody_installed", extra="safe"))
+    offer(replace(SAFE, module="keyturn.providers.a_driver_that_nobody_installed"))
     world.ask_for_rotation()
     world.run(20, until=lambda _world: False)
     ready = next(one for one in world.plan_status.conditions if one.type == "Ready")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from keyturn.providers.opening import Opener, OpenProviders, offer
+from keyturn.providers.opening import Opener, OpenProviders, offer, offered
 
-__all__ = ["OpenProviders", "Opener", "discover", "offer"]
+__all__ = ["OpenProviders", "Opener", "discover", "offer", "offered"]
 
 
 def discover() -> None:

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 
 from keyturn.api.backends import Backend, register
-from keyturn.ports import Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.ports import Capabilities, Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
 
 Open = Callable[[ProviderRecord, PlanRecord, SecretRecord], Provider]
 """Raises Misconfigured with the field and the way out."""
@@ -24,6 +24,8 @@ class Opener:
 
     backend: Backend
     module: str  # imported at the first use; its ``opened_by(clock)`` gives an ``Open`` that serves the whole process
+    able: Capabilities  # before any server was asked
+    proof: str  # what its word about sessions rests on, and what it cannot see; for docs/providers/index.md
     extra: str = ""  # of this distribution, that brings the driver
 
 
@@ -34,6 +36,11 @@ def offer(opener: Opener) -> None:
     """From now on plans and providers may name this backend, and it can be opened."""
     register(opener.backend)
     _OPENERS[opener.backend.field] = opener
+
+
+def offered() -> tuple[Opener, ...]:
+    """All of them, by field."""
+    return tuple(_OPENERS[field] for field in sorted(_OPENERS))
 
 
 class OpenProviders:

@@ -1,8 +1,8 @@
-"""What plans and providers say of MariaDB. Fields and their rules only: it touches no server and no driver."""
+"""What plans and providers say of MariaDB, and what it can do. It touches no server and no driver."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
@@ -11,6 +11,7 @@ from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, keyed, ruled
 from keyturn.core.rendering import Place
+from keyturn.ports import Capabilities
 
 NAME_FITS = Rule(
     "self.matches('^[A-Za-z0-9_.-]+$') && !(self in ['root', 'mariadb.sys', 'mysql'])",
@@ -83,4 +84,11 @@ MARIADB = Backend(
     "A MariaDB server, 10.11 or newer.",
     MariadbAccounts,
     "Two accounts that take turns.",
+)
+
+ABLE: Final = Capabilities(
+    reversible_disable=True,
+    tells_disabled_from_wrong=True,
+    sees_refused_attempts=False,  # the server counts them, and names nobody
+    lists_sessions=True,
 )

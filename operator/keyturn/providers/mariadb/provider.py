@@ -18,7 +18,6 @@ from typing import Final
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
 from keyturn.ports import (
-    Capabilities,
     Checklist,
     Clock,
     Conflict,
@@ -34,6 +33,7 @@ from keyturn.ports import (
 from keyturn.providers.mariadb import identity, sessions
 from keyturn.providers.mariadb.checks import go_through
 from keyturn.providers.mariadb.connections import Connector, OwnThreads, Wire
+from keyturn.providers.mariadb.kinds import ABLE
 from keyturn.providers.mariadb.settings import Settings, read_settings
 from keyturn.providers.mariadb.trials import trial
 from keyturn.providers.opening import Open
@@ -72,12 +72,7 @@ class Account:
 class MariadbProvider:
     """Satisfies ``ports.Provider`` for one plan on one server."""
 
-    capabilities = Capabilities(
-        reversible_disable=True,
-        tells_disabled_from_wrong=True,
-        sees_refused_attempts=False,  # the server counts them, and names nobody
-        lists_sessions=True,
-    )
+    capabilities = ABLE
 
     def __init__(self, settings: Settings, own: OwnThreads) -> None:
         self._settings = settings

@@ -9,17 +9,9 @@ from typing import Final
 
 from keyturn.ports import Capabilities
 from keyturn.providers.postgres.connections import Connection
+from keyturn.providers.postgres.kinds import UNASKED
 from keyturn.providers.postgres.tripwire import sees_refusals
 
-# Before the server was asked. A minute is the default of authentication_timeout
-# (https://www.postgresql.org/docs/current/runtime-config-connection.html).
-UNASKED: Final = Capabilities(
-    reversible_disable=True,
-    tells_disabled_from_wrong=True,
-    sees_refused_attempts=False,  # only the server's log has them: see tripwire
-    lists_sessions=True,
-    settles=timedelta(minutes=1),
-)
 _TIMEOUT: Final = "SELECT setting::integer FROM pg_settings WHERE name = 'authentication_timeout'"
 
 

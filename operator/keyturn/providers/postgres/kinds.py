@@ -1,8 +1,9 @@
-"""What plans and providers say of PostgreSQL. Fields and their rules only: it touches no server and no driver."""
+"""What plans and providers say of PostgreSQL, and what it can do. It touches no server and no driver."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -11,6 +12,7 @@ from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, keyed, ruled
 from keyturn.core.rendering import Place
+from keyturn.ports import Capabilities
 
 NAME_FITS = Rule(
     "self.trim() == self && bytes(self).size() <= 63",
@@ -96,4 +98,14 @@ POSTGRES = Backend(
     "A PostgreSQL server, 15 or newer.",
     PostgresRoles,
     "Two login roles that take turns.",
+)
+
+# Before the server was asked. A minute is the default of authentication_timeout
+# (https://www.postgresql.org/docs/current/runtime-config-connection.html).
+UNASKED: Final = Capabilities(
+    reversible_disable=True,
+    tells_disabled_from_wrong=True,
+    sees_refused_attempts=False,  # only the server's log has them: see tripwire
+    lists_sessions=True,
+    settles=timedelta(minutes=1),
 )

@@ -28,13 +28,14 @@ from keyturn.ports import (
     Usage,
 )
 from keyturn.providers.opening import Open
-from keyturn.providers.postgres.abilities import UNASKED, read_abilities
+from keyturn.providers.postgres.abilities import read_abilities
 from keyturn.providers.postgres.changes import Changes, CreateRole, InstalledFunctions
 from keyturn.providers.postgres.checklist import go_through, try_endpoints
 from keyturn.providers.postgres.connections import Connection, Connector, OwnSessions
 from keyturn.providers.postgres.containment import contained
 from keyturn.providers.postgres.identity import Identity, same_system
 from keyturn.providers.postgres.inventory import free_slot, inventory
+from keyturn.providers.postgres.kinds import UNASKED
 from keyturn.providers.postgres.parity import missing_settings
 from keyturn.providers.postgres.refusals import refused
 from keyturn.providers.postgres.roles import Role, read_roles

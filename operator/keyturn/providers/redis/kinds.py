@@ -1,8 +1,9 @@
-"""What plans and providers say of Redis. Fields and their rules only: it touches no server and no driver."""
+"""What plans and providers say of Redis, and what it can do. It touches no server and no driver."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
@@ -11,6 +12,7 @@ from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, distinct, keyed, ruled
 from keyturn.core.rendering import Place
+from keyturn.ports import Capabilities
 
 NAME_FITS = Rule(
     "self.matches('^[A-Za-z0-9_.:@-]+$') && self != 'default'",
@@ -97,4 +99,12 @@ REDIS = Backend(
     "A Redis or Valkey server, 7 or newer.",
     RedisUsers,
     "Two users that take turns.",
+)
+
+ABLE: Final = Capabilities(
+    reversible_disable=True,
+    tells_disabled_from_wrong=True,  # not the server: the rotator sees which of the two it is
+    sees_refused_attempts=True,
+    lists_sessions=True,
+    settles=timedelta(seconds=1),
 )

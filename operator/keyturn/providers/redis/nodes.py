@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyturn.core.model import Existence
 from keyturn.ports import Endpoint, Principal
 from keyturn.providers.redis.changes import Users, users
 from keyturn.providers.redis.connections import Connector
+from keyturn.providers.redis.identity import listed
 from keyturn.providers.redis.settings import Settings
 from keyturn.providers.redis.users import User
 
@@ -42,6 +43,17 @@ class Everywhere:
         tag = tags.pop() if len(tags) == 1 else None
         return Principal(name, self.existence(name), plan=tag.plan if tag else "", tag=tag.public if tag else "")
 
+    def taken(self, slot: str, plan: str, busy: Collection[str]) -> str:
+        """Why NEW cannot be this slot; empty if it can. ``busy``: users with a connection somewhere."""
+        for user in self.of(slot):
+            if user is not None and user.tag is None:
+                return "exists and is not ours (ACL DELUSER it, or name another slot)"
+            if user is not None and user.tag is not None and user.tag.plan != plan:
+                return f"carries the tag of plan {user.tag.plan} (two plans cannot share a user)"
+        if self.existence(slot) is Existence.ACTIVE:
+            return "can still log in (see who uses it, then set it off)"
+        return "still has connections (CLIENT KILL USER)" if slot in busy else ""
+
     def strangers(self, settings: Settings) -> tuple[Principal, ...]:
         """Users that can log in somewhere and reach the data, and whom nobody declared."""
         found: list[Principal] = []
@@ -64,6 +76,15 @@ class Everywhere:
                 no_password = " without any password" if user.open else ""
                 return f"reaches keys of {settings.owner}{no_password}"
         return ""
+
+
+async def connected(connector: Connector, nodes: Sequence[Endpoint]) -> frozenset[str]:
+    """Users with a connection on any server."""
+    found: set[str] = set()
+    for node in nodes:
+        async with connector.admin(node) as wire:
+            found.update(one.user for one in await listed(wire))
+    return frozenset(found)
 
 
 async def look(connector: Connector, nodes: Sequence[Endpoint]) -> Everywhere:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
 from keyturn.ports import (
-    Capabilities,
     Checklist,
     Clock,
     Credential,
@@ -31,7 +30,8 @@ from keyturn.providers.opening import Open
 from keyturn.providers.redis import changes, identity, sessions
 from keyturn.providers.redis.checks import go_through
 from keyturn.providers.redis.connections import Connector, OwnClients, Wire
-from keyturn.providers.redis.nodes import look
+from keyturn.providers.redis.kinds import ABLE
+from keyturn.providers.redis.nodes import connected, look
 from keyturn.providers.redis.refusals import Refusals
 from keyturn.providers.redis.settings import Settings, read_settings
 from keyturn.providers.redis.tags import Mark, Tag
@@ -47,13 +47,7 @@ Change = Callable[[User, Tag], tuple[str, ...]]
 class RedisProvider:
     """Satisfies ``ports.Provider`` for one plan on one system."""
 
-    capabilities = Capabilities(
-        reversible_disable=True,
-        tells_disabled_from_wrong=True,  # not the server: the rotator sees which of the two it is
-        sees_refused_attempts=True,
-        lists_sessions=True,
-        settles=timedelta(seconds=1),
-    )
+    capabilities = ABLE
 
     def __init__(self, settings: Settings, refusals: Refusals, clock: Clock) -> None:
         self._settings, self._refusals, self._clock = settings, refusals, clock
@@ -102,11 +96,12 @@ class RedisProvider:
                 "spec.redis.slots.",
             )
         found = await look(self._connector, self._settings.nodes)
+        busy = await connected(self._connector, self._settings.nodes)
         reasons: list[str] = []
         for slot in self._settings.slots:
             if slot == current_id:
                 continue
-            reason = _taken(found.of(slot), found.existence(slot), self._settings.plan)
+            reason = found.taken(slot, self._settings.plan, busy)
             if not reason:
                 return slot
             reasons.append(f"{slot} {reason}")
@@ -266,16 +261,6 @@ class RedisProvider:
             require_suitable(new.value)
         except Unsuitable as unfit:
             raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
-
-
-def _taken(users: Sequence[User | None], state: Existence, plan: str) -> str:
-    """Why the slot cannot be used; empty if it can."""
-    for user in users:
-        if user is not None and user.tag is None:
-            return "exists and is not ours (ACL DELUSER it, or name another slot)"
-        if user is not None and user.tag is not None and user.tag.plan != plan:
-            return f"carries the tag of plan {user.tag.plan} (two plans cannot share a user)"
-    return "can still log in (see who uses it, then set it off)" if state is Existence.ACTIVE else ""
 
 
 async def _change_at(wire: Wire, id_: str, tag: Tag, change: Change) -> None:

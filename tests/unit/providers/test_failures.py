@@ -1,0 +1,104 @@
+"""What drivers say becomes ours, and not a word of theirs gets out. A refusal is told from "nobody can tell"."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from pymysql import err
+from redis import exceptions
+
+from keyturn.core.model import Trial
+from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.mariadb import failures as mariadb
+from keyturn.providers.redis import failures as redis
+
+THEIRS = "hunter2 in the driver's own words"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (exceptions.ConnectionError(THEIRS), Unavailable),
+        (TimeoutError(THEIRS), Unavailable),
+        (OSError(THEIRS), Unavailable),
+        (exceptions.ResponseError(f"LOADING {THEIRS}"), Unavailable),
+        (exceptions.ResponseError(f"MASTERDOWN {THEIRS}"), Unavailable),
+        (exceptions.NoPermissionError(THEIRS), Denied),
+        (exceptions.ResponseError(f"ERR {THEIRS}"), Denied),
+        (
+            exceptions.ResponseError(f"{THEIRS} you are trying to remove from the user does not exist"),
+            Conflict,
+        ),
+    ],
+)
+def test_redis(error: Exception, expected: type[KeyturnError]) -> None:
+    found = redis.explained(error)
+    assert type(found) is expected
+    assert THEIRS not in str(found)
+
+
+def test_redis_in_mid_write_nobody_knows() -> None:
+    assert isinstance(redis.explained(exceptions.ConnectionError(THEIRS), writing=True), OutcomeUnknown)
+    assert isinstance(redis.explained(exceptions.NoPermissionError(THEIRS), writing=True), Denied)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (exceptions.AuthenticationError(THEIRS), redis.Login.REFUSED),
+        (exceptions.ResponseError(f"WRONGPASS {THEIRS}"), redis.Login.REFUSED),
+        (exceptions.ConnectionError(f"[SSL: CERTIFICATE_VERIFY_FAILED] {THEIRS}"), redis.Login.TLS),
+        (exceptions.ConnectionError(THEIRS), redis.Login.DOWN),
+        (exceptions.ResponseError(f"LOADING {THEIRS}"), redis.Login.DOWN),
+    ],
+)
+def test_a_login_at_redis(error: Exception, expected: redis.Login) -> None:
+    assert redis.login_failure(error).kind is expected
+    assert isinstance(redis.rotators_login(expected), KeyturnError)
+    assert THEIRS not in str(redis.login_failure(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (err.OperationalError(2013, THEIRS), Unavailable),
+        (err.OperationalError(1040, THEIRS), Unavailable),
+        (err.OperationalError(31016, THEIRS), Unavailable),
+        (err.InterfaceError(THEIRS), Unavailable),
+        (TimeoutError(THEIRS), Unavailable),
+        (err.OperationalError(31004, THEIRS), Denied),
+        (err.OperationalError(1370, THEIRS), Denied),
+        (err.ProgrammingError(1305, THEIRS), Misconfigured),
+        (err.OperationalError(1396, THEIRS), Conflict),
+        (err.OperationalError(1234, THEIRS), Denied),
+    ],
+)
+def test_mariadb(error: Exception, expected: type[KeyturnError]) -> None:
+    found = mariadb.explained(error)
+    assert type(found) is expected
+    assert THEIRS not in str(found)
+
+
+def test_mariadb_in_mid_write_nobody_knows() -> None:
+    assert isinstance(mariadb.explained(err.OperationalError(2013, THEIRS), writing=True), OutcomeUnknown)
+    assert isinstance(mariadb.explained(err.OperationalError(31004, THEIRS), writing=True), Denied)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "trial"),
+    [
+        (err.OperationalError(4151, THEIRS), mariadb.Login.DISABLED, Trial.DISABLED),
+        (err.OperationalError(1045, THEIRS), mariadb.Login.WRONG, Trial.REFUSED),
+        (err.OperationalError(1044, THEIRS), mariadb.Login.NO_ACCESS, Trial.LACKING),
+        (err.OperationalError(1049, THEIRS), mariadb.Login.NO_DATABASE, Trial.LACKING),
+        (err.OperationalError(2003, THEIRS), mariadb.Login.DOWN, Trial.DOWN),
+        (err.OperationalError(1040, THEIRS), mariadb.Login.DOWN, Trial.DOWN),
+        (ssl.SSLError(THEIRS), mariadb.Login.TLS, Trial.DOWN),
+    ],
+)
+def test_a_login_at_mariadb(error: Exception, kind: mariadb.Login, trial: Trial) -> None:
+    found = mariadb.login_failure(error)
+    assert (found.kind, found.trial) == (kind, trial)
+    assert isinstance(mariadb.rotators_login(kind), KeyturnError)
+    assert THEIRS not in str(found)
