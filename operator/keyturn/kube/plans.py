@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -37,11 +38,15 @@ M = TypeVar("M", bound=BaseModel)
 
 _OF_PLAN, _PHASE = ROTATION.fields_selected
 
-_UNPARSED = RotationPlanSpec(  # stands in for a spec that does not parse: it asks for nothing
-    provider_ref=ProviderRef(name="unreadable"),
-    secret=SecretTarget(name="unreadable", keys={"unreadable": "{username}:{password}"}),
-    suspend=True,
-)
+
+@cache
+def _unparsed() -> RotationPlanSpec:
+    """Stands in for a spec that does not parse: it asks for nothing."""
+    return RotationPlanSpec(
+        provider_ref=ProviderRef(name="unreadable"),
+        secret=SecretTarget(name="unreadable", keys={"unreadable": "{username}:{password}"}),
+        suspend=True,
+    )
 
 
 class Plans:
@@ -206,7 +211,7 @@ def plan_of(found: Json) -> PlanRecord:
         uid=text(found, "metadata", "uid"),
         generation=number(found, "metadata", "generation"),
         resource_version=text(found, "metadata", "resourceVersion"),
-        spec=spec or _UNPARSED,
+        spec=spec or _unparsed(),
         status=status or PlanStatus(),
         deleting=bool(deleted),
         deleted_at=moment(deleted) if deleted else None,

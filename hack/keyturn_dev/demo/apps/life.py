@@ -27,15 +27,23 @@ class Life:
 
     name: str
     reload: Callable[[], None] | None = None  # reads the file again; called by whoever tells the program to
+    broken: tuple[type[Exception], ...] = (psycopg.Error, OSError)  # a round of work may end so
     finished_work: float = 0.0
     _ending: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, work: Callable[[], None], credential: Callable[[], str] | None, *, every: float) -> None:
-        """Work every `every` seconds, with a witness beside it when the program uses the database."""
+    def run(
+        self,
+        work: Callable[[], None],
+        credential: Callable[[], str] | None,
+        *,
+        every: float,
+        witness: Witness | None = None,
+    ) -> None:
+        """Work every `every` seconds, with a witness beside it when the program logs in anywhere."""
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGHUP, self._told)
         self._serve_health()
-        witness = Witness(self.name, credential) if credential else None
+        witness = Witness(self.name, credential) if credential else witness
         if witness:
             witness.start()
         while not self._ending.wait(every):
@@ -58,7 +66,7 @@ class Life:
     def _work_once(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except (psycopg.Error, OSError) as failure:
+        except self.broken as failure:
             print(f"{self.name}: {type(failure).__name__}", file=sys.stderr, flush=True)
         else:
             self.finished_work = time.monotonic()

@@ -34,12 +34,22 @@ def outcome_of(failure: psycopg.Error) -> str:
     return "refused" if answered else "unreachable"
 
 
+def log_in_to_postgres(url: str, consumer: str) -> str:
+    """One login: ``ok``, or why it was none."""
+    try:
+        psycopg.connect(url, connect_timeout=5, application_name=f"{consumer} witness").close()
+    except psycopg.Error as failure:
+        return outcome_of(failure)
+    return "ok"
+
+
 @dataclass(slots=True)
 class Witness:
     """One thread of logins for one pod. `credential` returns the connection URL that the pod holds right now."""
 
     consumer: str
     credential: Callable[[], str]
+    log_in: Callable[[str, str], str] = log_in_to_postgres  # with a URL, in the name of a consumer
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     counts: Counter[str] = field(default_factory=Counter[str])
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -68,13 +78,7 @@ class Witness:
 
     def _log_in_once(self) -> None:
         url = self.credential()
-        role = role_of(url)
-        try:
-            psycopg.connect(url, connect_timeout=5, application_name=f"{self.consumer} witness").close()
-        except psycopg.Error as failure:
-            self.counts[f"{role} {outcome_of(failure)}"] += 1
-        else:
-            self.counts[f"{role} ok"] += 1
+        self.counts[f"{role_of(url)} {self.log_in(url, self.consumer)}"] += 1
 
     def _report(self, out: socket.socket) -> None:
         words = {
