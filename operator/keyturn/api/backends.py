@@ -6,6 +6,7 @@ what people are shown follow from that. Nothing here knows any particular backen
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
@@ -36,28 +37,28 @@ class ProviderHalf(Model):
     """A backend as its owner describes it: one field of a provider's spec."""
 
     @property
+    @abstractmethod
     def admin_secret(self) -> str:
         """Name of the Secret with the rotator's own credential."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def place(self) -> Place:
         """Where a credential is used, as templates of consumers' Secrets say it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def where(self) -> str:
         """The same for people, every endpoint of it: ``shop at postgres.shop.svc:5432``."""
-        raise NotImplementedError
 
 
 class PlanHalf(Model):
     """What is rotated at a backend: one field of a plan's spec."""
 
     @property
+    @abstractmethod
     def principals(self) -> frozenset[str]:
         """Public names of everything that the plan may touch there."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

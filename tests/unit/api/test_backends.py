@@ -11,6 +11,7 @@ from pydantic import Field
 from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, forget, known, one_backend, register
 from keyturn.api.crds import crds
 from keyturn.api.kinds import CredentialProviderSpec, RotationPlanSpec
+from keyturn.core.rendering import Place
 from keyturn.providers.postgres.kinds import PostgresRoles
 
 PLAN = {
@@ -25,11 +26,27 @@ class Vault(ProviderHalf):
 
     street: str = Field(description="Where it stands.")
 
+    @property
+    def admin_secret(self) -> str:
+        return "vault-admin"
+
+    @property
+    def place(self) -> Place:
+        return Place(self.street, 1, "shop")
+
+    @property
+    def where(self) -> str:
+        return self.street
+
 
 class Key(PlanHalf):
     """What is rotated there."""
 
     number: int = Field(default=1, description="Which one.")
+
+    @property
+    def principals(self) -> frozenset[str]:
+        return frozenset({str(self.number)})
 
 
 VAULT = Backend("vault", Vault, "A vault.", Key, "A key of it.")
