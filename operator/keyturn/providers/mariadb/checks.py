@@ -10,10 +10,10 @@ from keyturn.core.model import Problem
 from keyturn.ports import Checklist, Credential
 from keyturn.providers.mariadb.connections import Connector
 from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.telling import listed
 
 PROCEDURES_VERSION: Final = 1
 _SERVER: Final = "SELECT VERSION(), keyturn.procedures_version(), @@max_connections"
-_SHOWN: Final = 5
 _OLDEST: Final = (10, 11)
 _ADMINISTERS: Final = 1 << 25 | 1 << 15 | 1 << 10 | 1 << 30  # CREATE USER, SUPER, GRANT OPTION, SET USER
 
@@ -107,19 +107,13 @@ def _slot(name: str, account: Account | None, settings: Settings) -> Iterator[Pr
             "RolesDiffer", f"{name} must have {settings.owner} as its only role and as its default: admit it again"
         )
     if account.definer_of:
+        objects = listed(account.definer_of.split(", "))
         yield Problem(
             "DefinerIsSlot",
-            f"{name} is the DEFINER of {_first(account.definer_of)}: other accounts may not use that, for a definer's "
+            f"{name} is the DEFINER of {objects}: other accounts may not use that, for a definer's "
             f"role does not count; make it anew with DEFINER = {settings.owner}",
         )
     if account.access or account.own_rights:
         yield Problem(
             "OwnRights", f"{name} has rights of its own beside the role, which the next one would not have: move them"
         )
-
-
-def _first(names: str) -> str:
-    """For people: the first five, and how many more."""
-    found = names.split(", ")
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import aiomysql
@@ -17,6 +16,7 @@ from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Endpoint
 from keyturn.providers.mariadb.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.recent import Recent
 
 CONNECT_SECONDS: Final = 5
 _GOODBYE_SECONDS: Final = 1.0
@@ -41,22 +41,12 @@ class Thread:
         return self.number == number and abs(self.boot - boot) <= _SAME_BOOT
 
 
-@dataclass
-class OwnThreads:
+class OwnThreads(Recent[Thread]):
     """Which connections were our own. Lives as long as the process."""
-
-    limit: int = 4096
-    _seen: OrderedDict[Thread, None] = field(default_factory=OrderedDict[Thread, None])
-
-    def add(self, own: Thread) -> None:
-        """Remember, and forget the oldest."""
-        self._seen[own] = None
-        while len(self._seen) > self.limit:
-            self._seen.popitem(last=False)
 
     def have(self, number: int, boot: int) -> bool:
         """Was it ours?"""
-        return any(own.is_(number, boot) for own in self._seen)
+        return any(own.is_(number, boot) for own in self)
 
 
 class Wire:

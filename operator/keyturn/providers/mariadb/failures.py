@@ -15,6 +15,7 @@ from pymysql import err
 
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
 class Login(StrEnum):
@@ -72,31 +73,19 @@ def login_failure(error: Exception) -> LoginFailed:
     return LoginFailed(_LOGINS.get(number_of(error), Login.DOWN))
 
 
-_ROTATORS: Final[dict[Login, tuple[type[KeyturnError], str, str]]] = {
+_ROTATORS: Final[dict[Login, Words]] = {
     Login.WRONG: (Denied, "AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret."),
     Login.DISABLED: (Denied, "AdminRefused", "The rotator's account is locked: unlock it or renew the admin Secret."),
     Login.NO_ACCESS: (Misconfigured, "NotInstalled", "The rotator may not use database keyturn: run procedures.sql."),
     Login.NO_DATABASE: (Misconfigured, "NotInstalled", "There is no database keyturn: run procedures.sql."),
-    Login.TLS: (
-        Misconfigured,
-        "TlsFailed",
-        (
-            "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
-            "Secret, or does not name the host."
-        ),
-    ),
-    Login.DOWN: (
-        Unavailable,
-        "ServerDown",
-        "The server cannot be reached, or does not accept connections just now.",
-    ),
+    Login.TLS: TLS_FAILED,
+    Login.DOWN: SERVER_DOWN,
 }
 
 
 def rotators_login(kind: Login) -> KeyturnError:
     """The same failure, when it was the rotator's own login."""
-    error, reason, message = _ROTATORS[kind]
-    return error(reason, message)
+    return said(_ROTATORS[kind])
 
 
 _REFUSALS: Final = {
@@ -131,7 +120,7 @@ _LOST: Final = frozenset({0, 2003, 2006, 2013, 1053, 1927})
 _BUSY = (Unavailable, "ServerBusy", "The server could not carry it out just now; it will be tried again.")
 _MISSING = (Misconfigured, "NotInstalled", "The rotator's procedures are missing: run procedures.sql.")
 _LACKING = (Denied, "RotatorLacksRights", "The rotator may not do this: CALL keyturn.admit(…) gives it its rights.")
-_OTHERS: Final[dict[int, tuple[type[KeyturnError], str, str]]] = {
+_OTHERS: Final[dict[int, Words]] = {
     **dict.fromkeys((1040, 1205, 1213, 1290, 31016), _BUSY),
     **dict.fromkeys((1305, 1146), _MISSING),
     **dict.fromkeys((1142, 1370, 1044), _LACKING),
@@ -145,8 +134,7 @@ def explained(error: Exception, *, writing: bool = False) -> KeyturnError:
     if number in _REFUSALS:
         return Denied(*_REFUSALS[number])
     if number in _OTHERS:
-        kind, reason, message = _OTHERS[number]
-        return kind(reason, message)
+        return said(_OTHERS[number])
     if number not in _LOST:
         return Denied("ServerRefused", f"The server refused with error {number}; its log tells more.")
     if writing:

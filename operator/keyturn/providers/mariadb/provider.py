@@ -7,8 +7,6 @@ server. Decides nothing; keeps nothing between calls but which connections were 
 from __future__ import annotations
 
 import json
-import secrets
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +14,7 @@ from hashlib import sha1
 from typing import Final
 
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
-from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
+from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Checklist,
     Clock,
@@ -37,9 +35,8 @@ from keyturn.providers.mariadb.kinds import ABLE
 from keyturn.providers.mariadb.settings import Settings, read_settings
 from keyturn.providers.mariadb.trials import trial
 from keyturn.providers.opening import Open
+from keyturn.providers.values import minted, require_escrowed, require_fit
 
-_ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
-_LENGTH: Final = 40  # 238 bits: the server keeps unsalted hashes, which such a value does not fear
 _WAY_OUT: Final = "revoke that, or declare it: INSERT INTO keyturn.known VALUES ('<name>', '<who it is>')"
 
 
@@ -137,8 +134,8 @@ class MariadbProvider:
         return slot
 
     def mint(self) -> Sealed:
-        """40 letters and digits behind a mark that secret scanners can be told."""
-        return Sealed("kt" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
+        """See ``values``."""
+        return minted()
 
     async def test(self, credential: Credential) -> Trial:
         """Log in for real at every endpoint. Never raises."""
@@ -176,8 +173,7 @@ class MariadbProvider:
 
     async def enable(self, op: Op, credential: Credential) -> None:
         """Open again, with this value; whoever logs in with it already keeps what it has."""
-        if not credential.value.reveal().strip():
-            raise Denied("UnsuitableValue", "The escrowed value is empty: nothing was changed.")
+        require_escrowed(credential.value)
         works = await self.test(credential) is Trial.WORKS
         where = [self._settings.plan, credential.id, "" if works else hash_of(credential.value)]
         await self._call(op, credential.id, "enable_account", where, Existence.ACTIVE)
@@ -205,10 +201,10 @@ class MariadbProvider:
 
     async def _call(self, op: Op, name: str, procedure: str, where: Sequence[str], wanted: Existence) -> None:
         """One procedure, and what it left read back. Raises Conflict if somebody wrote in between."""
-        await self.identify()
         words = [*where, op.rotation_uid or "-", op.generation, op.epoch]
         places = ", ".join(["%s"] * len(words))
         async with self._connector.admin(writing=True) as wire:
+            await identity.require(wire, self._settings)
             await wire.ask(f"CALL keyturn.{procedure}({places})", words)
             after = (await self._accounts(wire)).get(name)
         tag = f"{op.rotation_uid or '-'}/{op.generation}"
@@ -224,10 +220,10 @@ class MariadbProvider:
         return int(rows[0][0]) if rows else 0
 
     async def _exists(self, name: str) -> bool:
-        async with self._connector.admin() as wire:
-            found = (await self._accounts(wire)).get(name)
         if name not in self._settings.slots:
             raise Denied("AccountNotAdmitted", f"{name} is no slot of this plan: nothing was changed.")
+        async with self._connector.admin() as wire:
+            found = (await self._accounts(wire)).get(name)
         return found is not None and found.locked is not None
 
     async def _accounts(self, wire: Wire) -> dict[str, Account]:
@@ -242,10 +238,7 @@ class MariadbProvider:
     def _require_slot(self, new: Credential) -> None:
         if new.id not in self._settings.slots:
             raise Misconfigured("NotASlot", f"{new.id} is not one of spec.mariadb.slots.")
-        try:
-            require_suitable(new.value)
-        except Unsuitable as unfit:
-            raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
+        require_fit(new.value)
 
 
 def hash_of(value: Sealed) -> str:

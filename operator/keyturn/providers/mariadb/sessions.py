@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from keyturn.core.model import Idle
 from keyturn.ports import Credential, Endpoint, KeyturnError, Session, Usage
 from keyturn.providers.mariadb.connections import Connector, OwnThreads
 from keyturn.providers.mariadb.failures import LoginFailed
 from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.verdicts import usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,4 @@ def _judge(id_: str, nodes: Sequence[Node], own: OwnThreads) -> Usage:
         if one.name == id_
     )
     blind = "; ".join(node.blind for node in nodes if node.blind)
-    if any(not session.ours for session in found):
-        return Usage(Idle.IN_USE, found, blind)
-    return Usage(Idle.UNKNOWN if blind else Idle.NOT_SEEN, found, blind)
+    return usage_of(found, blind)

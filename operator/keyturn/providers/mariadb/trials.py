@@ -11,6 +11,7 @@ from keyturn.ports import Credential, Endpoint, KeyturnError
 from keyturn.providers.mariadb.connections import Connector, Wire
 from keyturn.providers.mariadb.failures import LoginFailed, number_of
 from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.verdicts import agreed
 
 _WHO: Final = "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), CURRENT_ROLE(), @@server_uid, @@read_only"
 _DENIED: Final = frozenset({1142, 1044, 1143})
@@ -18,10 +19,7 @@ _DENIED: Final = frozenset({1142, 1044, 1143})
 
 async def trial(connector: Connector, settings: Settings, credential: Credential, system: str) -> Trial:
     """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if all of them say so. Never raises."""
-    outcomes = {await _at(connector, settings, endpoint, credential, system) for endpoint in settings.endpoints}
-    if len(outcomes) == 1:
-        return outcomes.pop()
-    return Trial.DOWN if Trial.DOWN in outcomes else Trial.LACKING
+    return agreed([await _at(connector, settings, endpoint, credential, system) for endpoint in settings.endpoints])
 
 
 async def _at(connector: Connector, settings: Settings, at: Endpoint, credential: Credential, system: str) -> Trial:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from keyturn.providers.postgres.admission import Admission, Login, Rule, Verdict, admission
 from keyturn.providers.postgres.connections import Connection
-from keyturn.providers.postgres.findings import Findings, ask, listed
+from keyturn.providers.postgres.findings import Findings, ask
+from keyturn.providers.telling import listed
 
 _COLUMNS: Final = "line, kind, databases, users, address, mask, method, certificate, quoted, file, broken, in_force"
 _INSTALLED: Final = f"SELECT {_COLUMNS} FROM keyturn.rules()"  # noqa: S608  no input in it

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from keyturn.providers.postgres.connections import Connection
-from keyturn.providers.postgres.findings import Findings, ask, listed
+from keyturn.providers.postgres.findings import Findings, ask
 from keyturn.providers.postgres.tags import REVIEWED
+from keyturn.providers.telling import listed
 
 # shared catalog: covers every database of the server
 _DEPENDS: Final = """

@@ -6,10 +6,11 @@ from typing import Final
 
 from keyturn.ports import Misconfigured
 from keyturn.providers.postgres.connections import Connection
-from keyturn.providers.postgres.findings import Findings, ask, listed
+from keyturn.providers.postgres.findings import Findings, ask
 from keyturn.providers.postgres.inventory import free_slot
 from keyturn.providers.postgres.parity import missing_settings
 from keyturn.providers.postgres.roles import memberships, powerful_reach, read_roles
+from keyturn.providers.telling import listed
 
 
 async def _power(connection: Connection, findings: Findings) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 from keyturn.ports import Credential, Endpoint, KeyturnError
 from keyturn.providers.postgres.connections import Connection, Connector
 from keyturn.providers.postgres.failures import Login, LoginFailed
-from keyturn.providers.postgres.findings import Findings, ask, listed
+from keyturn.providers.postgres.findings import Findings, ask
 from keyturn.providers.postgres.identity import read_system
+from keyturn.providers.telling import listed
 
 FUNCTIONS_VERSION: Final = 3
 # The first minors that honour ALTER ROLE … SET role at login (release notes of 15.10, 16.6, 17.2)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from keyturn.ports import Credential, Endpoint
 from keyturn.providers.postgres.dialling import dialler
 from keyturn.providers.postgres.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.postgres.settings import Settings
+from keyturn.providers.recent import Recent
 
 Connection = AsyncConnection[TupleRow]
 
@@ -59,32 +59,26 @@ class Backend:
     started: datetime
 
 
-@dataclass
 class OwnSessions:
     """Which server processes are our own sessions. A label alone could be put on by anybody who holds a credential.
 
     Lives as long as the process: a session that was just closed may be listed for a moment still.
     """
 
-    limit: int = 4096
-    _seen: OrderedDict[Backend, None] = field(default_factory=OrderedDict[Backend, None])
-    _dialled: OrderedDict[tuple[str, int], None] = field(default_factory=OrderedDict[tuple[str, int], None])
+    def __init__(self, limit: int = 4096) -> None:
+        self._seen = Recent[Backend](limit)
+        self._dialled = Recent[tuple[str, int | None]](limit)
 
     def add(self, backend: Backend) -> None:
-        """Remember, and forget the oldest."""
-        self._seen[backend] = None
-        while len(self._seen) > self.limit:
-            self._seen.popitem(last=False)
+        """Remember."""
+        self._seen.add(backend)
 
     def __contains__(self, backend: Backend) -> bool:
         return backend in self._seen
 
     def dial(self, address: str, port: int) -> None:
-        """Remember where we call from, and forget the oldest."""
-        self._dialled[address, port] = None
-        self._dialled.move_to_end((address, port))
-        while len(self._dialled) > self.limit:
-            self._dialled.popitem(last=False)
+        """Remember where we call from."""
+        self._dialled.add((address, port))
 
     def dialled(self, address: str, port: int | None) -> bool:
         """Was it us who called from there?"""

@@ -15,6 +15,7 @@ import psycopg
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.providers.postgres.refusals import refusal
+from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
 class Login(StrEnum):
@@ -73,7 +74,7 @@ def login_failure(error: psycopg.Error) -> LoginFailed:
     return LoginFailed(next((kind for words, kind in _WORDS if words in text), Login.DOWN))
 
 
-_ROTATORS: dict[Login, tuple[type[KeyturnError], str, str]] = {
+_ROTATORS: dict[Login, Words] = {
     Login.WRONG: (Denied, "AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret."),
     Login.DISABLED: (
         Denied,
@@ -103,26 +104,14 @@ _ROTATORS: dict[Login, tuple[type[KeyturnError], str, str]] = {
             "scram-sha-256, set the password again, and use scram-sha-256 in pg_hba.conf."
         ),
     ),
-    Login.TLS: (
-        Misconfigured,
-        "TlsFailed",
-        (
-            "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
-            "Secret, or does not name the host."
-        ),
-    ),
-    Login.DOWN: (
-        Unavailable,
-        "ServerDown",
-        "The server cannot be reached, or does not accept connections just now.",
-    ),
+    Login.TLS: TLS_FAILED,
+    Login.DOWN: SERVER_DOWN,
 }
 
 
 def rotators_login(kind: Login) -> KeyturnError:
     """The same failure, when it was the rotator's own login."""
-    error, reason, message = _ROTATORS[kind]
-    return error(reason, message)
+    return said(_ROTATORS[kind])
 
 
 def _by_state(state: str) -> KeyturnError:

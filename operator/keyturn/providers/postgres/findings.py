@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keyturn.core.model import Problem
 from keyturn.ports import Checklist
 from keyturn.providers.postgres.connections import Connection
 from keyturn.providers.postgres.settings import Settings
-
-_SHOWN = 5
 
 
 class Findings:
@@ -40,13 +38,6 @@ class Findings:
     def note(self, reason: str, message: str) -> None:
         """Something that could not be asked."""
         self._not_asked.append(Problem(reason, message))
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for people: the first five, and how many more."""
-    found = list(names)
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
 
 
 async def ask(

@@ -5,21 +5,17 @@ Decides nothing; keeps nothing between calls but which system it has seen and wh
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
 
 from keyturn.core.model import Op, Reach, Sameness, Trial
-from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
+from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Checklist,
     Clock,
     Conflict,
     Credential,
-    Denied,
     KeyturnError,
     Misconfigured,
     Principal,
@@ -44,9 +40,7 @@ from keyturn.providers.postgres.settings import Settings, read_settings
 from keyturn.providers.postgres.tags import Mark, Tag
 from keyturn.providers.postgres.trials import trial
 from keyturn.providers.postgres.tripwire import refusals
-
-_ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
-_LENGTH: Final = 40  # 238 bits
+from keyturn.providers.values import minted, require_escrowed, require_fit
 
 
 class PostgresProvider:
@@ -102,8 +96,8 @@ class PostgresProvider:
             return await free_slot(admin, self._settings, current_id)
 
     def mint(self) -> Sealed:
-        """40 letters and digits behind a mark that secret scanners can be told."""
-        return Sealed("kt" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
+        """See ``values``."""
+        return minted()
 
     async def test(self, credential: Credential) -> Trial:
         """Log in for real at every endpoint. Never raises."""
@@ -152,8 +146,7 @@ class PostgresProvider:
     async def enable(self, op: Op, credential: Credential) -> None:
         """LOGIN, with a verifier of this value; whoever logs in with it already keeps the verifier it has."""
         self._require_ours(credential.id)
-        if not credential.value.reveal().strip():
-            raise Denied("UnsuitableValue", "The escrowed value is empty: nothing was changed.")
+        require_escrowed(credential.value)
         tag, works = self._tag(op, Mark.ACTIVE), await self._works(credential)
         async with self._writing() as admin:
             await self._changes.enable(admin, credential.id, credential.value, tag, works=works)
@@ -205,7 +198,7 @@ class PostgresProvider:
     def _require_slot(self, new: Credential) -> None:
         if new.id not in self._settings.slots:
             raise Misconfigured("NotASlot", f"{new.id} is not one of spec.postgres.slots.")
-        _require_fit(new)
+        require_fit(new.value)
 
     async def _works(self, credential: Credential) -> bool:
         """Nobody tries one that cannot log in: the server's log would hold a refused login of ours."""
@@ -236,13 +229,6 @@ def _changed_meanwhile() -> Conflict:
     return Conflict(
         "RoleChanged", "The role is not as it was just written: somebody else changes it too. See who does."
     )
-
-
-def _require_fit(new: Credential) -> None:
-    try:
-        require_suitable(new.value)
-    except Unsuitable as unfit:
-        raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
 
 
 def opened_by(clock: Clock) -> Open:

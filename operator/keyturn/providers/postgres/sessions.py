@@ -12,11 +12,11 @@ from typing import Final
 
 from psycopg.rows import class_row
 
-from keyturn.core.model import Idle
 from keyturn.ports import Credential, Endpoint, KeyturnError, Session, Usage
 from keyturn.providers.postgres.connections import Backend, Connection, Connector
 from keyturn.providers.postgres.failures import LoginFailed
 from keyturn.providers.postgres.settings import Settings
+from keyturn.providers.verdicts import usage_of
 
 _DIRECT: Final = """
     SELECT a.pid, a.backend_start AS started, coalesce(r.rolname::text, '') AS principal,
@@ -113,6 +113,4 @@ def _judge(id_: str, nodes: Sequence[Node], connector: Connector) -> Usage:
     blind = "; ".join(node.blind for node in nodes if node.blind)
     if not blind and any(not row.principal for node in nodes for row in node.rows):
         blind = "a role that was dropped still has open sessions, which nobody can attribute: end them"
-    if any(not session.ours for session in found):
-        return Usage(Idle.IN_USE, found, blind)
-    return Usage(Idle.UNKNOWN if blind else Idle.NOT_SEEN, found, blind)
+    return usage_of(found, blind)

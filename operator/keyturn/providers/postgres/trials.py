@@ -15,6 +15,7 @@ from keyturn.ports import Credential, Endpoint, KeyturnError
 from keyturn.providers.postgres.connections import Connection, Connector
 from keyturn.providers.postgres.failures import LoginFailed
 from keyturn.providers.postgres.identity import read_system
+from keyturn.providers.verdicts import agreed
 
 _WHO: Final = "SELECT session_user::text, current_user::text"
 # A real row, written as the owner and rolled back: no DDL in the log, no event trigger, no lock on anybody's table.
@@ -34,10 +35,7 @@ async def trial(
     connector: Connector, endpoints: Sequence[Endpoint], credential: Credential, owner: str, system: str
 ) -> Trial:
     """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if all of them say so. Never raises."""
-    outcomes = {await _at(connector, endpoint, credential, owner, system) for endpoint in endpoints}
-    if len(outcomes) == 1:
-        return outcomes.pop()
-    return Trial.DOWN if Trial.DOWN in outcomes else Trial.LACKING
+    return agreed([await _at(connector, endpoint, credential, owner, system) for endpoint in endpoints])
 
 
 async def _at(connector: Connector, endpoint: Endpoint, credential: Credential, owner: str, system: str) -> Trial:

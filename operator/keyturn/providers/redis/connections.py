@@ -9,10 +9,9 @@ import asyncio
 import secrets
 import ssl
 from asyncio import StreamWriter
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from redis import exceptions
@@ -20,6 +19,7 @@ from redis.asyncio.connection import Connection, SSLConnection
 
 from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Endpoint
+from keyturn.providers.recent import Recent
 from keyturn.providers.redis.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.redis.settings import Settings
 
@@ -36,21 +36,8 @@ class Client:
     name: str
 
 
-@dataclass
-class OwnClients:
-    """Which connections were our own, and from where we called in vain. Lives as long as the process."""
-
-    limit: int = 4096
-    _seen: OrderedDict[Client | str, None] = field(default_factory=OrderedDict["Client | str", None])
-
-    def add(self, own: Client | str) -> None:
-        """Remember a connection, or the ``address:port`` of a call, and forget the oldest."""
-        self._seen[own] = None
-        while len(self._seen) > self.limit:
-            self._seen.popitem(last=False)
-
-    def __contains__(self, own: object) -> bool:
-        return own in self._seen
+OwnClients = Recent[Client | str]
+"""Which connections were our own, and (``address:port``) from where we called in vain. Lives as long as the process."""
 
 
 class Wire:
@@ -116,7 +103,7 @@ class Connector:
                 # HELLO gives name and login in one: no right is needed for it, and it never asks another command
                 await connection.send_command("HELLO", 2, "AUTH", user, password.reveal_text(), "SETNAME", name)
                 told = cast("list[Any]", await connection.read_response())  # pyright: ignore[reportUnknownMemberType]
-                client = Client(node, int(_pairs(told)["id"]), name)
+                client = Client(node, int(pairs(told)["id"]), name)
                 self.own.add(client)
                 if self._settings.database:
                     await connection.send_command("SELECT", self._settings.database)
@@ -169,6 +156,6 @@ def _called_from(connection: Connection) -> str:
     return f"{address[0]}:{address[1]}" if address else ""
 
 
-def _pairs(flat: Sequence[Any]) -> dict[str, Any]:
+def pairs(flat: Sequence[Any]) -> dict[str, Any]:
     """A map as the older protocol sends it."""
     return dict(zip(flat[::2], flat[1::2], strict=False))

@@ -9,7 +9,8 @@ from typing import Final
 
 from redis import exceptions
 
-from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports import Conflict, Denied, KeyturnError, OutcomeUnknown, Unavailable
+from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
 class Login(StrEnum):
@@ -38,23 +39,20 @@ def login_failure(error: Exception) -> LoginFailed:
     return LoginFailed(Login.DOWN)
 
 
-_ROTATORS: Final[dict[Login, KeyturnError]] = {
-    Login.REFUSED: Denied(
-        "AdminRefused", "The server refuses the rotator's user or password, or it is off: renew the admin Secret."
+_ROTATORS: Final[dict[Login, Words]] = {
+    Login.REFUSED: (
+        Denied,
+        "AdminRefused",
+        "The server refuses the rotator's user or password, or it is off: renew the admin Secret.",
     ),
-    Login.TLS: Misconfigured(
-        "TlsFailed",
-        "TLS could not be verified: the server has none, or its certificate is not signed by ca.crt of the admin "
-        "Secret, or does not name the host.",
-    ),
-    Login.DOWN: Unavailable("ServerDown", "The server cannot be reached, or does not accept connections just now."),
+    Login.TLS: TLS_FAILED,
+    Login.DOWN: SERVER_DOWN,
 }
 
 
 def rotators_login(kind: Login) -> KeyturnError:
     """The same failure, when it was the rotator's own login."""
-    known = _ROTATORS[kind]
-    return type(known)(known.reason, known.message)
+    return said(_ROTATORS[kind])
 
 
 _BUSY: Final = ("LOADING", "BUSY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "UNKILLABLE")
@@ -70,7 +68,7 @@ def explained(error: Exception, *, writing: bool = False) -> KeyturnError:
     text = str(error)
     if "trying to remove from the user does not exist" in text:
         return Conflict("UserChanged", "Somebody else changed the user meanwhile; it will be looked at again.")
-    if isinstance(error, exceptions.NoPermissionError) or "NOPERM" in text:
+    if isinstance(error, exceptions.NoPermissionError):
         return Denied("RotatorLacksRights", _LACKING)
     if text.startswith(_BUSY):
         return Unavailable("ServerBusy", "The server could not carry it out just now; it will be tried again.")

@@ -6,14 +6,11 @@ again and no more. Decides nothing; keeps nothing between calls but which connec
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
-from keyturn.core.sealed import Sealed, Unsuitable, require_suitable
+from keyturn.core.sealed import Sealed
 from keyturn.ports import (
     Checklist,
     Clock,
@@ -37,9 +34,7 @@ from keyturn.providers.redis.settings import Settings, read_settings
 from keyturn.providers.redis.tags import Mark, Tag
 from keyturn.providers.redis.trials import trial
 from keyturn.providers.redis.users import User
-
-_ALPHABET: Final = string.ascii_letters + string.digits  # needs no escaping in any URL, shell or file
-_LENGTH: Final = 40  # 238 bits: the server keeps unsalted hashes, which such a value does not fear
+from keyturn.providers.values import minted, require_escrowed, require_fit
 
 Change = Callable[[User, Tag], tuple[str, ...]]
 
@@ -108,8 +103,8 @@ class RedisProvider:
         raise Misconfigured("NoFreeSlot", "No slot is free: " + "; ".join(reasons) + ".")
 
     def mint(self) -> Sealed:
-        """40 letters and digits behind a mark that secret scanners can be told."""
-        return Sealed("kt" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH)))
+        """See ``values``."""
+        return minted()
 
     async def test(self, credential: Credential) -> Trial:
         """Log in for real at every endpoint. Never raises."""
@@ -168,8 +163,7 @@ class RedisProvider:
     async def enable(self, op: Op, credential: Credential) -> None:
         """On, with this value beside what it had; whoever logs in with it already is tagged and no more."""
         self._require_ours(credential.id)
-        if not credential.value.reveal().strip():
-            raise Denied("UnsuitableValue", "The escrowed value is empty: nothing was changed.")
+        require_escrowed(credential.value)
         await self._change(op, credential.id, Mark.ACTIVE, lambda user, tag: changes.enabled(user, credential, tag))
 
     async def disable(self, op: Op, id_: str) -> None:
@@ -257,10 +251,7 @@ class RedisProvider:
     def _require_slot(self, new: Credential) -> None:
         if new.id not in self._settings.slots:
             raise Misconfigured("NotASlot", f"{new.id} is not one of spec.redis.slots.")
-        try:
-            require_suitable(new.value)
-        except Unsuitable as unfit:
-            raise Denied("UnsuitableValue", f"{unfit}: nothing was changed.") from None
+        require_fit(new.value)
 
 
 async def _change_at(wire: Wire, id_: str, tag: Tag, change: Change) -> None:

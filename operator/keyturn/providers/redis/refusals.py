@@ -8,13 +8,11 @@ refused. So the log is read before we try, and what it said of others is kept.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from keyturn.ports import Session
-from keyturn.providers.redis.connections import OwnClients, Wire
+from keyturn.providers.redis.connections import OwnClients, Wire, pairs
 from keyturn.providers.redis.identity import fields, place
 
 
@@ -29,7 +27,7 @@ class Refusals:
     async def read(self, wire: Wire, user: str, now: datetime) -> None:
         """Keep what this server says of others' refused logins as this user."""
         for entry in await wire.ask("ACL", "LOG"):
-            told = _pairs(entry)
+            told = pairs(entry)
             caller = fields(str(told.get("client-info", ""))).get("addr", "")
             if (told.get("reason"), told.get("username")) == ("auth", user) and caller not in self.own:
                 self._keep(user, caller, now - timedelta(seconds=float(told["age-seconds"])))
@@ -46,7 +44,3 @@ class Refusals:
         self._seen[Session(user, address, port, at)] = None
         while len(self._seen) > self.limit:
             self._seen.popitem(last=False)
-
-
-def _pairs(flat: Sequence[Any]) -> Mapping[str, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=False))

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from keyturn.core.model import Idle
 from keyturn.ports import Credential, Endpoint, KeyturnError, Session, Usage
 from keyturn.providers.redis.connections import Client, Connector, OwnClients
 from keyturn.providers.redis.failures import LoginFailed
 from keyturn.providers.redis.identity import Listed, is_there, listed
 from keyturn.providers.redis.settings import Settings
+from keyturn.providers.verdicts import usage_of
 
 _GRAIN = timedelta(seconds=1)  # ages are whole seconds, cut off: a connection may be a second older than it seems
 
@@ -61,6 +61,4 @@ def _judge(id_: str, nodes: Sequence[Node], own: OwnClients, now: datetime) -> U
         if one.user == id_
     )
     blind = "; ".join(node.blind for node in nodes if node.blind)
-    if any(not session.ours for session in found):
-        return Usage(Idle.IN_USE, found, blind)
-    return Usage(Idle.UNKNOWN if blind else Idle.NOT_SEEN, found, blind)
+    return usage_of(found, blind)

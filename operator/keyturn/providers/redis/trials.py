@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from redis import exceptions
 
@@ -16,19 +15,16 @@ from keyturn.providers.redis.patterns import a_key
 from keyturn.providers.redis.refusals import Refusals
 from keyturn.providers.redis.settings import Settings
 from keyturn.providers.redis.users import User
-
-_ON_A_REPLICA: Final = "READONLY"
-_ELSEWHERE: Final = "MOVED"  # in a cluster; the rules were looked at before the key's place (seen on 7.0)
+from keyturn.providers.verdicts import agreed
 
 
 async def trial(
     connector: Connector, settings: Settings, refusals: Refusals, credential: Credential, now: datetime
 ) -> Trial:
     """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if all of them say so. Never raises."""
-    outcomes = {await _at(connector, settings, refusals, endpoint, credential, now) for endpoint in settings.endpoints}
-    if len(outcomes) == 1:
-        return outcomes.pop()
-    return Trial.DOWN if Trial.DOWN in outcomes else Trial.LACKING
+    return agreed(
+        [await _at(connector, settings, refusals, endpoint, credential, now) for endpoint in settings.endpoints]
+    )
 
 
 async def _at(
@@ -74,7 +70,8 @@ async def _write(session: Wire, owner: User) -> Trial:
 
 
 def _harmless(error: Exception) -> bool:
-    """A replica takes no writes from anybody; in a cluster the key may live on another server."""
-    return isinstance(error, exceptions.ReadOnlyError | exceptions.MovedError) or str(error).startswith(
-        (_ON_A_REPLICA, _ELSEWHERE)
-    )
+    """A replica takes no writes from anybody; in a cluster the key may live on another server.
+
+    There the rules were looked at before the key's place (seen on 7.0).
+    """
+    return isinstance(error, exceptions.ReadOnlyError | exceptions.MovedError)
