@@ -13,11 +13,10 @@ from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, Misconfigured, Unavailable
 from keyturn.providers.redis import changes
 from keyturn.providers.redis.connections import Connector, OwnClients
-from keyturn.providers.redis.provider import RedisProvider
 from keyturn.providers.redis.settings import read_settings
 from keyturn.providers.redis.tags import Mark, Tag
 from support.postgres_plan import op
-from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, make_ready
+from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems
 from support.redis_server import RedisPair, RedisServer
 
 pytestmark = pytest.mark.contract
@@ -30,22 +29,12 @@ def setting(redis_pair: RedisPair) -> Iterator[Setting]:
     redis_pair.clean()
 
 
-async def made(provider: RedisProvider) -> Credential:
-    new = Credential(await provider.next_id(SLOT_A), provider.mint())
-    await provider.ensure(op("Create"), new, SLOT_A)
-    return new
-
-
 def logs_in(server: RedisServer, credential: Credential) -> bool:
     try:
         with server.client(credential.id, credential.value.reveal_text()) as client:
             return bool(client.ping())
     except redis.AuthenticationError:
         return False
-
-
-async def problems(setting: Setting) -> set[str]:
-    return {problem.reason for problem in (await setting.open().preflight(CURRENT)).problems}
 
 
 # ------------------------------------------------------------------------------------------------ every server

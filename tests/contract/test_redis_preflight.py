@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
-import redis
 
 from keyturn.core.model import Trial
 from keyturn.ports import Credential, Denied, Misconfigured
-from keyturn.providers.redis.provider import RedisProvider
 from support.postgres_plan import op
-from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, make_ready
+from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, make_ready, problems
 from support.redis_server import ROOT, ROTATOR, RedisPair, RedisServer
 
 pytestmark = pytest.mark.contract
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def setting(redis_pair: RedisPair) -> Iterator[Setting]:
     yield make_ready(redis_pair)
     redis_pair.clean()
-
-
-async def made(provider: RedisProvider) -> Credential:
-    new = Credential(await provider.next_id(SLOT_A), provider.mint())
-    await provider.ensure(op("Create"), new, SLOT_A)
-    return new
-
-
-def logs_in(server: RedisServer, credential: Credential) -> bool:
-    try:
-        with server.client(credential.id, credential.value.reveal_text()) as client:
-            return bool(client.ping())
-    except redis.AuthenticationError:
-        return False
-
-
-async def problems(setting: Setting) -> set[str]:
-    return {problem.reason for problem in (await setting.open().preflight(CURRENT)).problems}
 
 
 # -------------------------------------------------------------------------------------------------- preflight

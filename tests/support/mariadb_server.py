@@ -14,6 +14,7 @@ from typing import Any
 
 import pymysql
 
+from keyturn_dev.cluster.shell import wait_until
 from support.redis_server import lasting_port
 from support.tls import Authority
 
@@ -52,7 +53,7 @@ class MariadbServer:
     def launch(self) -> None:
         """Start what was made (again)."""
         home = str(self.home)
-        self._process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             (str(SERVER), "--no-defaults", *self._user(), f"--datadir={home}/data", f"--port={self.port}",
              "--bind-address=127.0.0.1", f"--socket={home}/sock", f"--pid-file={home}/pid",
              f"--log-error={home}/server.err",
@@ -61,10 +62,9 @@ class MariadbServer:
              f"--ssl-cert={home}/cert.pem", f"--ssl-key={home}/key.pem", f"--ssl-ca={home}/ca.pem",
              "--require-secure-transport=1"),
         )  # fmt: skip
-        while not self._listens():
-            if self._process.poll() is not None:
-                raise RuntimeError((self.home / "server.err").read_text(errors="replace")[-4000:])
-            subprocess.run(("sleep", "0.05"), check=True)  # there is nothing to wait on but the socket itself
+        wait_until(lambda: self._listens() or process.poll() is not None, timeout=60, every=0.05)
+        if not self._listens():
+            raise RuntimeError((self.home / "server.err").read_text(errors="replace")[-4000:])
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -13,7 +13,7 @@ from keyturn.providers.redis.connections import OwnClients
 from keyturn.providers.redis.provider import RedisProvider
 from keyturn.providers.redis.refusals import Refusals
 from keyturn.providers.redis.settings import read_settings
-from support.postgres_plan import WallClock
+from support.postgres_plan import WallClock, op
 from support.redis_server import REPLICA, ROOT, ROTATOR, ROTATOR_PASSWORD, RedisPair
 
 OWNER, SLOT_A, SLOT_B = "orders", "orders_a", "orders_b"
@@ -70,3 +70,15 @@ def make_ready(pair: RedisPair, *, first: str = SLOT_A) -> Setting:
     pair.everywhere("ACL", "SETUSER", OWNER, "reset", "off", *RULES)
     pair.everywhere("ACL", "SETUSER", first, "reset", "on", f">{CURRENT.value.reveal_text()}", *RULES)
     return Setting(pair)
+
+
+async def made(provider: RedisProvider) -> Credential:
+    """NEW, as the first steps of a rotation make it."""
+    new = Credential(await provider.next_id(SLOT_A), provider.mint())
+    await provider.ensure(op("Create"), new, SLOT_A)
+    return new
+
+
+async def problems(setting: Setting) -> set[str]:
+    """Reasons why Preflight blocks."""
+    return {problem.reason for problem in (await setting.open().preflight(CURRENT)).problems}

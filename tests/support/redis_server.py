@@ -20,6 +20,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from keyturn_dev.cluster.shell import wait_until
 from support.tls import Authority
 
 SERVER = Path("/usr/bin/redis-server")
@@ -98,11 +99,12 @@ class RedisServer:
 
     def _until_ready(self) -> None:
         with self.client(ROOT, ROOT_PASSWORD, patient=True) as root:
-            for _ in range(6000):
-                replication: Any = root.info("replication")
-                if self.primary is None or replication["master_link_status"] == "up":
-                    return
-        raise RuntimeError((self.home / "server.log").read_text())
+            if not wait_until(lambda: self._follows(root), timeout=60, every=0.02):
+                raise RuntimeError((self.home / "server.log").read_text())
+
+    def _follows(self, root: redis.Redis) -> bool:
+        replication: Any = root.info("replication")
+        return self.primary is None or replication["master_link_status"] == "up"
 
     def _options(self) -> dict[str, str]:
         options = {

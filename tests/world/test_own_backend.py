@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 from pydantic import Field
 
-from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, forget
+from keyturn.api.backends import Backend, PlanHalf, ProviderHalf
 from keyturn.api.kinds import CredentialProviderSpec
 from keyturn.core.rendering import Place
 from keyturn.ports import Capabilities, Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
-from keyturn.providers import Opener, OpenProviders, offer
+from keyturn.providers import Opener, OpenProviders, offer, withdraw
 from keyturn.providers.opening import Open
 from support.moments import completes, goes_back
 from support.world import World
@@ -93,7 +93,7 @@ def world() -> Iterator[World]:
     made.open = OpenProviders(made.clock).open  # type: ignore[method-assign]
     made.restart_operator()
     yield made
-    forget(SAFE.backend)
+    withdraw(SAFE)
 
 
 def test_a_rotation_with_a_backend_of_ones_own_completes(world: World) -> None:

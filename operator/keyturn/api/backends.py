@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails
 
@@ -59,6 +59,20 @@ class PlanHalf(Model):
     @abstractmethod
     def principals(self) -> frozenset[str]:
         """Public names of everything that the plan may touch there."""
+
+
+class TakingTurns(PlanHalf):
+    """Two principals that take turns, with the rights of a common owner. Backends say what each of them is there."""
+
+    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
+
+    owner: str
+    slots: list[str]
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """Owner and slots."""
+        return frozenset((self.owner, *self.slots))
 
 
 @dataclass(frozen=True, slots=True)

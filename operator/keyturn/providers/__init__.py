@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from keyturn.providers.opening import Opener, OpenProviders, offer, offered
+from keyturn.providers.opening import Opener, OpenProviders, offer, offered, withdraw
 
-__all__ = ["OpenProviders", "Opener", "discover", "offer", "offered"]
+__all__ = ["OpenProviders", "Opener", "discover", "offer", "offered", "withdraw"]
 
 
 def discover() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from keyturn.api.backends import Backend, register
+from keyturn.api.backends import Backend, forget, register
 from keyturn.ports import Capabilities, Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
 
 Open = Callable[[ProviderRecord, PlanRecord, SecretRecord], Provider]
@@ -36,6 +36,12 @@ def offer(opener: Opener) -> None:
     """From now on plans and providers may name this backend, and it can be opened."""
     register(opener.backend)
     _OPENERS[opener.backend.field] = opener
+
+
+def withdraw(opener: Opener) -> None:
+    """The opposite, for tests that bring a backend of their own."""
+    forget(opener.backend)
+    del _OPENERS[opener.backend.field]
 
 
 def offered() -> tuple[Opener, ...]:

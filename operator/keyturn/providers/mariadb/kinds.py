@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.backends import Backend, ProviderHalf, ServerEndpoint, TakingTurns
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, keyed, ruled
 from keyturn.core.rendering import Place
@@ -62,20 +62,13 @@ class MariadbServer(ProviderHalf):
         return f"{self.database} at " + ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in self.endpoints)
 
 
-class MariadbAccounts(PlanHalf):
+class MariadbAccounts(TakingTurns):
     """Two accounts that take turns, both with a common role."""
-
-    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
 
     owner: AccountName = Field(description="The role that holds the rights; it is the default role of both slots.")
     slots: list[AccountName] = Field(
         min_length=2, max_length=2, description="The two accounts that take turns, admitted in the server beforehand."
     )
-
-    @property
-    def principals(self) -> frozenset[str]:
-        """Role and slots."""
-        return frozenset((self.owner, *self.slots))
 
 
 MARIADB = Backend(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.backends import Backend, ProviderHalf, ServerEndpoint, TakingTurns
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, keyed, ruled
 from keyturn.core.rendering import Place
@@ -76,20 +76,13 @@ class PostgresServer(ProviderHalf):
         return f"{self.database} at " + ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in self.endpoints)
 
 
-class PostgresRoles(PlanHalf):
+class PostgresRoles(TakingTurns):
     """Two login roles that take turns, members of a common owner."""
-
-    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
 
     owner: RoleName = Field(description="The role that owns the data. Sessions of both slots act as it.")
     slots: list[RoleName] = Field(
         min_length=2, max_length=2, description="The two login roles that take turns; made when they do not exist."
     )
-
-    @property
-    def principals(self) -> frozenset[str]:
-        """Owner and slots."""
-        return frozenset((self.owner, *self.slots))
 
 
 POSTGRES = Backend(

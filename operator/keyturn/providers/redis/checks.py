@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from redis import exceptions
 
@@ -10,7 +10,7 @@ from keyturn.core.model import Problem
 from keyturn.ports import Checklist, Credential, Endpoint
 from keyturn.providers.redis.changes import Users, not_kept, users
 from keyturn.providers.redis.connections import Connector, Wire
-from keyturn.providers.redis.identity import information, lineage, listed
+from keyturn.providers.redis.identity import Listed, information, lineage, listed
 from keyturn.providers.redis.nodes import Everywhere
 from keyturn.providers.redis.settings import Settings
 from keyturn.providers.redis.users import Rules, User
@@ -27,43 +27,40 @@ async def go_through(connector: Connector, settings: Settings, current: Credenti
     for node in settings.nodes:
         async with connector.admin(node) as wire:
             found[node] = await users(wire)
-            histories[node] = await lineage(wire)
-            problems += [problem async for problem in _server(wire, node, settings, current)]
-            problems += await _kept(wire, node, unchecked)
+            told = await information(wire)
+            histories[node] = await lineage(wire, told)
+            problems += _server(told, await listed(wire), node, settings, current)
+            problems += await _kept(wire, told, node, unchecked)
     problems += _one_system(settings, histories)
     problems += _users(settings, Everywhere(found), current)
     return Checklist(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(unchecked)))
 
 
-async def _server(
-    wire: Wire, node: Endpoint, settings: Settings, current: Credential | None
-) -> AsyncGenerator[Problem]:
+def _server(
+    told: Mapping[str, str],
+    connected: Sequence[Listed],
+    node: Endpoint,
+    settings: Settings,
+    current: Credential | None,
+) -> Iterator[Problem]:
     """One server by itself."""
     where = f"{node.host}:{node.port}"
-    told = await information(wire, "server")
     version = told.get("valkey_version") or told.get("redis_version", "")
     if int(version.partition(".")[0] or 0) < _OLDEST:
         yield Problem("ServerTooOld", f"{where} runs version {version}; Keyturn needs 7.0 or newer")
-    replication = await information(wire, "replication")
     listening = {(one.host, one.port) for one in settings.nodes}
-    missing = int(replication.get("connected_slaves", "0")) - (len(listening) - 1)
-    if (
-        replication.get("role") == "master"
-        and missing > 0
-        and (await information(wire, "cluster")).get("cluster_enabled") != "1"
-    ):
+    missing = int(told.get("connected_slaves", "0")) - (len(listening) - 1)
+    if told.get("role") == "master" and missing > 0 and told.get("cluster_enabled") != "1":
         yield Problem(
             "ReplicaNotListed",
             f"{where} has {missing} more replicas than the provider names, and users are not replicated: consumers "
             "there would be refused; add them to spec.redis.nodes",
         )
-    clients = await information(wire, "clients")
-    connected = await listed(wire)
     again = sum(1 for one in connected if current is not None and one.user == current.id)
-    if len(connected) + again > int(clients.get("maxclients", "10000")):
+    if len(connected) + again > int(told.get("maxclients", "10000")):
         yield Problem(
             "TooFewConnections",
-            f"{where} admits {clients.get('maxclients')} connections, and during the roll consumers may hold "
+            f"{where} admits {told.get('maxclients')} connections, and during the roll consumers may hold "
             f"{len(connected) + again}; raise maxclients",
         )
     if current is not None and any(one.replica and one.user == current.id for one in connected):
@@ -72,7 +69,7 @@ async def _server(
         )
 
 
-async def _kept(wire: Wire, node: Endpoint, unchecked: list[Problem]) -> list[Problem]:
+async def _kept(wire: Wire, told: Mapping[str, str], node: Endpoint, unchecked: list[Problem]) -> list[Problem]:
     """Would a restart remember the users?"""
     try:
         answer = await wire.ask("CONFIG", "GET", "aclfile")
@@ -85,7 +82,7 @@ async def _kept(wire: Wire, node: Endpoint, unchecked: list[Problem]) -> list[Pr
             )
         )
         return []
-    if (len(answer) > 1 and answer[1]) or (await information(wire, "server")).get("config_file"):
+    if (len(answer) > 1 and answer[1]) or told.get("config_file"):
         return []
     return [not_kept().problem]
 

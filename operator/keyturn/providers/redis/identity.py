@@ -59,9 +59,9 @@ def _listed(line: str) -> Listed:
     )
 
 
-async def information(wire: Wire, section: str) -> Mapping[str, str]:
-    """One section of INFO."""
-    lines = str(await wire.ask("INFO", section)).splitlines()
+async def information(wire: Wire) -> Mapping[str, str]:
+    """What the server says of itself; every section that we ask for, in one answer."""
+    lines = str(await wire.ask("INFO", "server", "clients", "replication", "cluster")).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
@@ -79,17 +79,17 @@ async def require(wire: Wire, settings: Settings) -> str:
             "The admin Secret names another server than the one this plan was adopted on. Point it back, or make a new "
             "plan for the new system.",
         )
-    if (await information(wire, "replication")).get("role") != "master":
+    if (await information(wire)).get("role") != "master":
         raise Unavailable("OnReplica", "The admin Secret's host is a replica just now; name the one that takes writes.")
     return name
 
 
-async def lineage(wire: Wire) -> str:
+async def lineage(wire: Wire, told: Mapping[str, str]) -> str:
     """What servers of one system have in common: a replication history, or the cluster they know each other in."""
-    if (await information(wire, "cluster")).get("cluster_enabled") == "1":
+    if told.get("cluster_enabled") == "1":
         lines = str(await wire.ask("CLUSTER", "NODES")).splitlines()
         return " ".join(sorted(line.split(" ", 1)[0] for line in lines if line))
-    return (await information(wire, "replication")).get("master_replid", "")
+    return told.get("master_replid", "")
 
 
 async def same_system(connector: Connector, settings: Settings, current: Credential) -> Sameness:
@@ -97,7 +97,7 @@ async def same_system(connector: Connector, settings: Settings, current: Credent
     try:
         async with connector.admin() as wire:
             await require(wire, settings)
-            history = await lineage(wire)
+            history = await lineage(wire, await information(wire))
         answers = [await _ask(connector, settings, endpoint, current, history) for endpoint in settings.endpoints]
     except Denied as error:
         return Sameness.DIFFERENT if error.reason == "WrongSystem" else Sameness.UNKNOWN
@@ -111,7 +111,7 @@ async def _ask(connector: Connector, settings: Settings, at: Endpoint, current: 
         for node in settings.nodes:
             async with connector.admin(node) as wire:
                 if is_there(session.client, await listed(wire), current.id):
-                    return await lineage(wire) == history
+                    return await lineage(wire, await information(wire)) == history
     return False
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.backends import Backend, PlanHalf, ProviderHalf, ServerEndpoint
+from keyturn.api.backends import Backend, ProviderHalf, ServerEndpoint, TakingTurns
 from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, distinct, keyed, ruled
 from keyturn.core.rendering import Place
@@ -77,20 +77,13 @@ class RedisServer(ProviderHalf):
         return f"database {self.database} at " + ", ".join(f"{one.host}:{one.port}" for one in self.endpoints)
 
 
-class RedisUsers(PlanHalf):
+class RedisUsers(TakingTurns):
     """Two users that take turns, with the rules of a common owner."""
-
-    model_config = ConfigDict(json_schema_extra=ruled(rules.TWO_SLOTS, rules.OWNER_APART))
 
     owner: UserName = Field(description="The user whose rules both slots get. An existing single user becomes it.")
     slots: list[UserName] = Field(
         min_length=2, max_length=2, description="The two users that take turns; made when they do not exist."
     )
-
-    @property
-    def principals(self) -> frozenset[str]:
-        """Owner and slots."""
-        return frozenset((self.owner, *self.slots))
 
 
 REDIS = Backend(
