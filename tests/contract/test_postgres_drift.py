@@ -88,7 +88,7 @@ async def test_a_look_opens_one_session_of_the_rotator_and_one_of_the_credential
     desk = Desk(plain)
     await desk.escrowed()
     await desk.look()
-    assert len(desk.own._seen) == 2
+    assert len(list(desk.own._seen)) == 2
 
 
 async def test_a_server_that_is_down_says_nothing(plain: Setting) -> None:
