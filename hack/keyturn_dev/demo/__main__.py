@@ -13,11 +13,14 @@ from keyturn_dev.demo.screen import Screen
 from keyturn_dev.demo.stage import Stage, adopted, close_shop, get_cluster, open_shop
 
 
+PACE = 0.1  # seconds from login to login of each of six witnesses: sixty a second, which two cores bear
+
+
 def main() -> int:
     """Play one scene; 0 only if everything it must show holds."""
     options = _parse()
     try:
-        stage = open_shop(get_cluster(options.name, options.driver), log_level=options.log_level)
+        stage = open_shop(get_cluster(options.name, options.driver), log_level=options.log_level, pace=PACE)
         adopted(stage)
         good = _play(stage, options.scene)
         if not options.keep:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from keyturn_dev.cluster.shell import pause
 from keyturn_dev.demo import picture
 from keyturn_dev.demo.database import Line, first_shut, last_end, refusals
 from keyturn_dev.demo.picture import Picture
 from keyturn_dev.demo.play import phase_of
-from keyturn_dev.demo.scene import SLOTS, Scene
+from keyturn_dev.demo.scene import HOLD, SLOTS, Scene
 from keyturn_dev.demo.screen import Check
 from keyturn_dev.demo.stage import CONSUMERS, SHOP
 
@@ -38,6 +39,17 @@ def nobody_was_refused(scene: Scene, *, unanswered: int = 0) -> list[Check]:
         Check("the database's log shows no refused login of a pod", not refused, f"{len(refused)} {_who(refused)}"),
         Check("no login went unanswered" + (" but in the outage" if unanswered else ""), lost == unanswered, f"{lost}"),
     ]
+
+
+def logins_go_on(scene: Scene) -> Check:
+    """Look on for a while: they all use the new credential from now on."""
+    before = scene.stage.witnesses.count().by_role
+    pause(HOLD)
+    after = scene.stage.witnesses.count().by_role
+    gone_on = {role: after[role] - before.get(role, 0) for role in sorted(after)}
+    told = ", ".join(f"{role} {number}" for role, number in gone_on.items())
+    good = gone_on.get(scene.new, 0) > 0 and gone_on.get(scene.old, 0) == 0
+    return Check(f"in the {HOLD:.0f} s after its end, all logged in as {scene.new}", good, told)
 
 
 def _who(lines: list[Line]) -> str:

@@ -13,10 +13,12 @@ def rotate(scene: Scene) -> list[Check]:
     before, pods = scene.picture(), scene.pods()
     scene.ask()
     rotation = scene.until(ended, seconds=420)
+    went_on = judge.logins_go_on(scene)
     return [
         *judge.completed(scene, rotation),
         *judge.restarts(pods, scene.pods()),
         judge.decoy_untouched(before, scene.picture()),
         *judge.nobody_was_refused(scene),
+        went_on,
         *judge.order(scene, rotation),
     ]

@@ -36,8 +36,11 @@ class Stage:
     canaries: list[str] = field(default_factory=list[str], repr=False)
 
 
-def open_shop(cluster: Cluster, *, log_level: str = "info", more: Iterable[str] = ()) -> Stage:
-    """Build everything anew on this cluster and wait until the plan is adopted. ``more``: values of the chart."""
+def open_shop(cluster: Cluster, *, log_level: str = "info", more: Iterable[str] = (), pace: float = 0.0) -> Stage:
+    """Build everything anew on this cluster and wait until its programs serve. ``more``: values of the chart.
+
+    ``pace``: seconds from login to login of every witness, else what its program says.
+    """
     kubectl = Kubectl(cluster)
     close_shop(kubectl)
     passwords, authority = Passwords(), Authority()
@@ -45,6 +48,9 @@ def open_shop(cluster: Cluster, *, log_level: str = "info", more: Iterable[str] 
     say("demo: PostgreSQL with TLS, and a witness outside the shop")
     kubectl.apply_file(MANIFESTS / "namespaces.yaml")
     kubectl.apply_file(MANIFESTS / "witness.yaml")
+    if pace:
+        metadata = {"name": "witness", "namespace": SHOP}
+        kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"pace": str(pace)}})
     open_database(stage)
     say("demo: Keyturn, by its chart")
     install_chart(kubectl, log_level=log_level, more=more)
