@@ -134,13 +134,23 @@ def test_the_columns_of_kubectl_get_fit_eighty(terminal: Terminal) -> None:
     terminal.write_status(
         f"rot/{name}", phase="Verify", proven="3/6", oldId="orders_a", newId="orders_b", blockedBy="OldCredentialInUse"
     )
-    terminal.write_status("rp/orders-db", lastRotationPhase="RolledBack")
+    due = "2030-11-25T03:00:00Z"
+    ready_plan = {"lastRotationPhase": "RolledBack", "currentId": "orders_a", "nextRotationTime": due}
+    terminal.write_status("rp/orders-db", **ready_plan, next="2030-11-25 03:00Z", conditions=[ready()])
+    plans, rotations = "CURRENT READY NEXT AGE", "PHASE PROVEN BLOCKED-BY AGE"
+    for kinds, headings in (("rp", [plans]), ("rot", [rotations]), ("rp,rot", [plans, rotations])):
+        lines = terminal("get", kinds, "-n", terminal.namespace).stdout.splitlines()
+        assert [line.split()[1:] for line in lines if line.startswith("NAME ")] == [text.split() for text in headings]
+        assert "<invalid>" not in " ".join(lines)
+        assert max(len(line.rstrip()) for line in lines) <= 80, lines
+
+
+def test_a_wide_list_tells_the_rest_in_the_order_of_a_sentence(terminal: Terminal) -> None:
+    asked_for(terminal)
     headings = {"rp": "SECRET CURRENT READY PHASE NEXT AGE", "rot": "PHASE PROVEN OLD NEW BLOCKED-BY AGE"}
     for short, heading in headings.items():
-        lines = terminal("get", short, "-n", terminal.namespace).stdout.splitlines()
-        assert lines[0].split() == ["NAME", *heading.split()]
-        assert lines[1].split()[-1] != "<invalid>"
-        assert max(len(line.rstrip()) for line in lines) <= 80
+        listed = terminal("get", short, "-n", terminal.namespace, "-o", "wide").stdout
+        assert listed.splitlines()[0].split() == ["NAME", *heading.split()]
 
 
 def test_a_name_that_is_not_there_is_one_line_with_the_way_out(terminal: Terminal) -> None:

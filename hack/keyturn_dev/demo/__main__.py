@@ -8,10 +8,10 @@ import sys
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.cluster.shell import Trouble, say
 from keyturn_dev.demo import breaks, scenes
+from keyturn_dev.demo.play import PLAN
 from keyturn_dev.demo.scene import only_scene
 from keyturn_dev.demo.screen import Screen
 from keyturn_dev.demo.stage import Stage, adopted, close_shop, get_cluster, open_shop
-
 
 PACE = 0.1  # seconds from login to login of each of six witnesses: sixty a second, which two cores bear
 
@@ -53,7 +53,7 @@ def _play(stage: Stage, scene: str | None) -> bool:
     screen = Screen()
     screen.say(f"[bold]{(play.__doc__ or '').strip()}[/bold]")
     screen.say("Soak (10 s) and watch (12 s) are short, for a demo: a plan would say 10m and 2h.")
-    with screen.scene(), only_scene(stage, screen, f"orders-db-{scene or 'demo'}") as played:
+    with screen.scene(), only_scene(stage, screen, f"{PLAN}-1") as played:
         checks = play(played)
     return screen.close(scene or "rotation", checks)
 

@@ -82,7 +82,8 @@ def crd(kind: Kind) -> Schema:
 
 
 def _column(column: Column) -> Schema:
-    return {"name": column.name, "type": column.type, "jsonPath": column.json_path}
+    shown: Schema = {"name": column.name, "type": column.type, "jsonPath": column.json_path}
+    return shown | ({"priority": 1} if column.wide else {})
 
 
 def _object(kind: Kind) -> Schema:

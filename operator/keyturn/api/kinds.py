@@ -87,11 +87,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of ``kubectl get``."""
+    """One column of ``kubectl get``. ``wide`` ones are shown by ``-o wide`` only.
+
+    The others fit 80 columns even in a list of two kinds, which puts ``rotation.keyturn.dev/`` before each name.
+    """
 
     name: str
     json_path: str
     type: str = "string"
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,10 @@ PLAN = Kind(
     RotationPlanSpec,
     PlanStatus,
     (
-        Column("Secret", ".spec.secret.name"),
+        Column("Secret", ".spec.secret.name", wide=True),
         Column("Current", ".status.currentId"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Phase", ".status.lastRotationPhase"),
+        Column("Phase", ".status.lastRotationPhase", wide=True),
         Column("Next", ".status.next"),
         _AGE,
     ),
@@ -139,8 +143,8 @@ ROTATION = Kind(
     (
         Column("Phase", ".status.phase"),
         Column("Proven", ".status.proven"),
-        Column("Old", ".status.oldId"),
-        Column("New", ".status.newId"),
+        Column("Old", ".status.oldId", wide=True),
+        Column("New", ".status.newId", wide=True),
         Column("Blocked-By", ".status.blockedBy"),
         _AGE,
     ),

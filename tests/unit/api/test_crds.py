@@ -99,8 +99,9 @@ def test_names_and_columns_are_what_people_type_and_read() -> None:
         "ClusterCredentialProvider": ["ccprov"],
     }
     assert all(spec["names"]["categories"] == ["keyturn"] for spec in made.values())
-    columns = [column["name"] for column in made["Rotation"]["versions"][0]["additionalPrinterColumns"]]
-    assert columns == ["Phase", "Proven", "Old", "New", "Blocked-By", "Age"]
+    columns = made["Rotation"]["versions"][0]["additionalPrinterColumns"]
+    assert [column["name"] for column in columns] == ["Phase", "Proven", "Old", "New", "Blocked-By", "Age"]
+    assert [column["name"] for column in columns if column.get("priority")] == ["Old", "New"]
     assert made["ClusterCredentialProvider"]["scope"] == "Cluster"
 
 
