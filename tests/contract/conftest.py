@@ -19,11 +19,12 @@ from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.mariadb_server import MariadbServer
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
-from support.provider_rig import MariadbRig, MemoryRig, PostgresRig, RedisRig, Rig
+from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RedisRig, Rig
 from support.redis_server import RedisPair
 
 FORMS = ("Functions", "CreateRole")
 MATRIX = pytest.StashKey[Matrix]()
+FORM = pytest.StashKey[str]()
 SUITE = "test_provider_contract.py"
 
 
@@ -73,26 +74,42 @@ def redis_pair() -> Iterator[RedisPair]:
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
 
 
-@pytest.fixture(params=["memory", "mariadb", "redis", *POSTGRES])
-def rig(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
-    """Every backend that must keep the contract."""
-    versions = request.config.stash[MATRIX].versions
-    if request.param == "memory":
-        versions[request.param] = "the simulated world's"
-        yield MemoryRig()
-        return
-    if request.param == "mariadb":
-        server: MariadbServer = request.getfixturevalue("mariadb_server")
-        versions[request.param] = server.version
-        yield MariadbRig(mariadb_plan.make_ready(server))
-        return
-    if request.param == "redis":
-        pair: RedisPair = request.getfixturevalue("redis_pair")
-        versions[request.param] = pair.version
-        yield RedisRig(redis_plan.make_ready(pair))
-        return
-    _, flavour, form = request.param.split("-")
-    versions[request.param] = servers[flavour].version
+RIGS = ("memory", "memory_issuer", "mariadb", "redis", *POSTGRES)
+
+
+@pytest.fixture(params=RIGS)
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """Every backend that must keep the contract: from the fixture ``rig_`` and its name."""
+    name, *form = request.param.split("-", 1)
+    request.node.stash[FORM] = "".join(form)
+    rigged: Rig = request.getfixturevalue(f"rig_{name}")
+    request.config.stash[MATRIX].versions[request.param] = rigged.version
+    return rigged
+
+
+@pytest.fixture
+def rig_memory() -> Rig:
+    return MemoryRig()
+
+
+@pytest.fixture
+def rig_memory_issuer() -> Rig:
+    return MemoryIssuerRig()
+
+
+@pytest.fixture
+def rig_mariadb(mariadb_server: MariadbServer) -> Rig:
+    return MariadbRig(mariadb_plan.make_ready(mariadb_server))
+
+
+@pytest.fixture
+def rig_redis(redis_pair: RedisPair) -> Rig:
+    return RedisRig(redis_plan.make_ready(redis_pair))
+
+
+@pytest.fixture
+def rig_postgres(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
+    flavour, form = request.node.stash[FORM].split("-")
     yield PostgresRig(make_ready(servers[flavour], form))
     servers[flavour].revive()
 

@@ -31,11 +31,17 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
             return  # let go in the middle: people have the escrow, and an Event says so
         if BEGINS.isdisjoint(world.board.writes):
             return  # we did nothing, and are gone: what others did is theirs
-        _holds(world, "orders_a" if world.backend.roles["orders_a"].enabled else "orders_b")
+        _holds(
+            world,
+            "orders_a"
+            if "orders_a" in world.backend.roles and world.backend.roles["orders_a"].enabled
+            else world.comes,
+        )
         return
     _require(world, world.ended, "it never ended")
     _require(world, world.phase in allowed, "it ended otherwise")
-    serves, left = ("orders_b", "orders_a") if world.phase == "Complete" else ("orders_a", "orders_b")
+    came = world.comes
+    serves, left = (came, "orders_a") if world.phase == "Complete" else ("orders_a", came)
     if _changed_unseen(world, serves):
         _told_and_mended(world, serves)
     _holds(world, serves)
@@ -109,7 +115,8 @@ def _holds(world: World, serves: str) -> None:
 def _gone(world: World, left: str) -> None:
     role: Role | None = world.backend.roles.get(left)
     _require(world, role is None or role.retired, f"{left} is left over")
-    others = [i for i, r in world.backend.roles.items() if i not in ("orders_a", "orders_b") and r.declared]
+    known = {"orders_a", "orders_b", world.plan_status.current_id}
+    others = [i for i, r in world.backend.roles.items() if i not in known and r.declared]
     _require(world, not others, f"{others} are left over")
 
 

@@ -27,6 +27,7 @@ class Role:
     expires: datetime | None = None
     epoch: int = 0  # of the lease under which it was last changed
     made_by: str = SOMEBODY
+    made_at: datetime | None = None  # where the backend tells
     changed_by: str = SOMEBODY  # who last decided whether it opens sessions
     changed_at: datetime | None = None
     opened_before: bool = True  # what logins saw before the last change,

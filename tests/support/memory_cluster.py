@@ -48,6 +48,7 @@ class MemoryCluster:
         self.the_rotations: dict[str, RotationRecord] = {}
         self.uids: set[str] = set()  # names of Rotations that there ever were
         self.the_escrow: Escrow | None = None
+        self.kept_ids: set[str] = set()  # every credential whose value was ever in escrow
         self.frozen_by = ""
         self.secret_data: dict[str, Sealed] = {}
         self.secret_writers: dict[str, str] = {}
@@ -272,6 +273,7 @@ class MemoryCluster:
             if escrow.resource_version != (self.the_escrow.resource_version if self.the_escrow else ""):
                 raise Conflict("Conflict", "somebody wrote in between")
             self.the_escrow = replace(escrow, resource_version=self._version())
+            self.kept_ids |= set(escrow.values)
 
         await self._change("save-escrow", act)
 

@@ -13,6 +13,7 @@ from keyturn.ports import (
     Checklist,
     Credential,
     Denied,
+    Issuer,
     KeyturnError,
     Misconfigured,
     Principal,
@@ -29,6 +30,7 @@ OURS = "10.0.0.1"  # the operator's own address
 class MemoryProvider:
     """The provider contract over a MemoryBackend."""
 
+    issuer: Issuer | None = None
     capabilities = Capabilities(
         reversible_disable=True, tells_disabled_from_wrong=True, sees_refused_attempts=True, lists_sessions=True
     )
@@ -222,8 +224,7 @@ class MemoryProvider:
                 raise Denied("NotDisabled", "only a disabled role is retired")
             if self._in_use(id_):
                 raise Denied("SessionsOpen", "sessions of this role are open")
-            role.retired, role.value = True, Sealed("nobody-knows-this-value")
-            self._mark(op, role)
+            self._bury(op, id_)
 
         await self._change("delete", act, id_)
 
@@ -243,6 +244,11 @@ class MemoryProvider:
 
     def _in_use(self, id_: str) -> bool:
         return any(s.principal == id_ for s in self._backend.sessions.values())
+
+    def _bury(self, op: Op, id_: str) -> None:
+        role = self._backend.roles[id_]
+        role.retired, role.value = True, Sealed("nobody-knows-this-value")
+        self._mark(op, role)
 
     def _fence(self, op: Op, role: Role) -> None:
         rotation, _, generation = role.tag.partition("/")

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from support.world import World
 
 EXACTLY = ("ensure", "enable", "delete", "write-secret", "restart")
-AGAIN = ("contain", "disable", "end-sessions", "save-escrow", "arm")
+AGAIN = ("contain", "disable", "end-sessions", "save-escrow", "arm", "issue")
 
 
 def writes_alike(world: World, scenario: str, strikes: int | None) -> None:
     """Raises Broken for a write too many or too few. ``strikes``: None where there were faults that last."""
     calm, counted = _calm(scenario), Counter(world.board.writes)
+    lost = max(0, counted["issue"] - calm["issue"])  # each made a credential whose value nobody has: it is deleted
     for kind in EXACTLY:
-        if counted[kind] != calm[kind]:
-            raise Broken(f"writes differ: {kind} {counted[kind]} times, not {calm[kind]}")
+        expected = calm[kind] + (lost if kind == "delete" else 0)
+        if counted[kind] != expected:
+            raise Broken(f"writes differ: {kind} {counted[kind]} times, not {expected}")
     for kind in AGAIN:
-        most = calm[kind] + strikes if strikes is not None else counted[kind]
+        more = (strikes or 0) + (2 * lost if kind == "save-escrow" else lost if kind == "disable" else 0)
+        most = calm[kind] + more if strikes is not None else counted[kind]
         if not calm[kind] <= counted[kind] <= most:
             raise Broken(f"writes differ: {kind} {counted[kind]} times, not {calm[kind]} to {most}")
 

@@ -85,10 +85,10 @@ def retry(world: World) -> None:
 
 def put_the_secret_back(world: World) -> None:
     """From Git, or from a copy: the credential that served before; the new one once that is gone for good."""
-    new = world.backend.roles.get("orders_b")
+    new = world.backend.roles.get(world.comes)
     forward = world.mode != "Graceful" and new is not None and new.state() is Existence.ACTIVE
     gone = world.phase in ("Delete", "Complete")
-    world.cluster.edit_secret(world.secret_of("orders_b" if gone or forward else "orders_a"), "kubectl")
+    world.cluster.edit_secret(world.secret_of(world.comes if gone or forward else "orders_a"), "kubectl")
 
 
 def remove_the_stranger(world: World) -> None:
@@ -142,7 +142,7 @@ def mend_and_retry(world: World) -> None:
     end_pods_that_do_not_serve(world)
     resume_rollouts(world)
     url = world.cluster.secret_data.get("url")
-    if all(url != world.secret_of(id_)["url"] for id_ in ("orders_a", "orders_b") if id_ in world.backend.roles):
+    if all(url != world.secret_of(id_)["url"] for id_ in ("orders_a", world.comes) if id_ in world.backend.roles):
         put_the_secret_back(world)
     retry(world)
 

@@ -125,7 +125,8 @@ class Promises:
             self.said(self.world.plan_status.model_dump_json())
         elif kind in CHANGES:
             self._people_are_heeded(kind, about)
-        if kind in ("disable", "delete") and (self.world.mode != "Containment" or kind == "delete"):
+        held = not self.world.issues or about in self.world.cluster.kept_ids  # else nobody ever knew its value
+        if held and kind in ("disable", "delete") and (self.world.mode != "Containment" or kind == "delete"):
             self._safe_to_close(about, kind)
         self.check()
 
@@ -215,7 +216,10 @@ class Promises:
         escrow, plan = self.world.cluster.the_escrow, self.world.cluster.the_plan
         if plan is None or plan.deleting or plan.status.adopted_at is None:
             return
+        pending = escrow.pending if escrow is not None else None
         for id_, role in enabled.items():
+            if self.world.issues and (self.world.overtaken or (pending and id_ not in pending.before)):
+                continue  # the answer is on its way, or lost: it is swept; or deleted by a leader that came too late
             if role.made_by == KEYTURN and (escrow is None or escrow.values.get(id_) != role.value):
                 raise Broken(f"I2: {id_} is enabled and its value is not in escrow, in {self.world.phase}")
 

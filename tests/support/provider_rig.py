@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import psycopg
@@ -18,8 +19,9 @@ from keyturn.providers.redis.connections import OwnClients
 from keyturn.providers.redis.refusals import Refusals
 from support import mariadb_plan, redis_plan
 from support.memory_backend import MemoryBackend, Role
+from support.memory_issuer import MemoryIssuer
 from support.memory_provider import MemoryProvider
-from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting
+from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting, WallClock
 from support.switchboard import Switchboard
 
 SNEAKY = Credential("sneaky", Sealed("password-of-a-stranger"))
@@ -30,7 +32,16 @@ class Rig(Protocol):
 
     provider: Provider
     current: Credential
-    free: str  # the id next_id must name
+    version: str  # of the server, as it says itself
+    free: str  # the id next_id must name; "" where the backend does
+
+    def now(self) -> datetime:
+        """The operator's clock."""
+        ...
+
+    def wait(self, time: timedelta) -> None:
+        """So much later, where time can be moved; what depends on it does not exist elsewhere."""
+        ...
 
     def again(self) -> Provider:
         """The same plan's provider, opened anew, as after a restart of the operator."""
@@ -53,13 +64,23 @@ class Rig(Protocol):
         ...
 
 
-class PostgresRig:
+class RealTime:
+    """Servers that keep their own time, which nobody can move."""
+
+    def now(self) -> datetime:
+        return WallClock().now()
+
+    def wait(self, time: timedelta) -> None:
+        raise AssertionError(f"nobody can make {time} pass on this server")
+
+
+class PostgresRig(RealTime):
     """A real server."""
 
     free = SLOT_B
 
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+        self.setting, self.version = setting, setting.server.version
         self.current = CURRENT
         self._own = OwnSessions()
         self.provider: Provider = self.again()
@@ -97,13 +118,13 @@ class PostgresRig:
         return self.setting.server.connect(credential.id, value, self.setting.database, **options)
 
 
-class RedisRig:
+class RedisRig(RealTime):
     """A real server and its replica."""
 
     free = SLOT_B
 
     def __init__(self, setting: redis_plan.Setting) -> None:
-        self.setting = setting
+        self.setting, self.version = setting, setting.pair.version
         self.current = redis_plan.CURRENT
         self._remembered = Refusals(OwnClients())
         self.provider: Provider = self.again()
@@ -139,13 +160,13 @@ class RedisRig:
         )
 
 
-class MariadbRig:
+class MariadbRig(RealTime):
     """A real server."""
 
     free = SLOT_B
 
     def __init__(self, setting: mariadb_plan.Setting) -> None:
-        self.setting = setting
+        self.setting, self.version = setting, setting.server.version
         self.current = mariadb_plan.CURRENT
         self._own = OwnThreads()
         self.provider: Provider = self.again()
@@ -181,9 +202,10 @@ class MariadbRig:
         return self.setting.server.connect(credential.id, credential.value.reveal_text(), **options)
 
 
-class MemoryRig:
+class MemoryRig(RealTime):
     """The backend of the world tests."""
 
+    version = "the simulated world's"
     free = SLOT_B
 
     def __init__(self) -> None:
@@ -215,3 +237,22 @@ class MemoryRig:
     def add_stranger(self) -> Credential:
         self.backend.roles[SNEAKY.id] = Role(SNEAKY.value, declared=False)
         return SNEAKY
+
+
+class MemoryIssuerRig(MemoryRig):
+    """The same, where the backend names credentials and makes their values."""
+
+    free = ""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 21, 12, tzinfo=UTC)
+        super().__init__()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def wait(self, time: timedelta) -> None:
+        self.time += time
+
+    def again(self) -> Provider:
+        return MemoryIssuer(self.backend, Switchboard(), self.now)

@@ -95,6 +95,15 @@ def _rolling(world: World) -> bool:
     return any(pod.generation for pod in world.cluster.workloads[API].pods)
 
 
+def _issued(abort_in: str | None = None) -> Callable[[], World]:
+    """The backend names credentials and shows their values once: an answer that is lost takes the value with it."""
+    return lambda: World(issues=True, abort_in=abort_in)
+
+
+def _issued_contained() -> World:
+    return World(issues=True, request={"planRef": {"name": "orders"}, "mode": "Containment"})
+
+
 SCENARIOS: dict[str, Scenario] = {
     "rotation": Scenario(World),
     "rollback": Scenario(_rollback, ends="RolledBack"),
@@ -104,4 +113,7 @@ SCENARIOS: dict[str, Scenario] = {
     "held-up": Scenario(_held_up, timeless=False),
     "availability": Scenario(_compromised("Availability"), goes_back=False),
     "containment": Scenario(_compromised("Containment"), goes_back=False),
+    "issued": Scenario(_issued()),
+    "issued-back": Scenario(_issued("Watch"), ends="RolledBack"),
+    "issued-contained": Scenario(_issued_contained, goes_back=False),
 }

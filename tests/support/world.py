@@ -28,6 +28,7 @@ from keyturn.ports import PlanRecord, PodRecord, Provider, ProviderRecord, Rotat
 from keyturn.reconciler import Reconciler
 from support.memory_backend import MemoryBackend, Role
 from support.memory_cluster import MemoryCluster, spec
+from support.memory_issuer import MemoryIssuer
 from support.memory_provider import MemoryProvider
 from support.people import People
 from support.pods import Pod, Workload
@@ -90,11 +91,14 @@ class World:
     happenings: list[Callable[[World], None]] = field(default_factory=list)  # asked before every tick
 
     conductor: Conductor | None = None  # of a schedule of faults
+    issues: bool = False  # the backend names credentials and makes their values
 
     def __post_init__(self) -> None:
         self.backend.now = lambda: self.clock.true
         self.cluster = MemoryCluster(self.board, self.backend, START)
         self.provider = MemoryProvider(self.backend, ("orders_a", "orders_b"), self.board)
+        if self.issues:
+            self.provider = MemoryIssuer(self.backend, self.board, self.clock.now)
         self.backend.roles["orders_a"] = Role(Sealed("the-old-value-of-orders"), plan="shop/orders")
         self.secret_before = {"url": OLD_URL, "unmanaged": Sealed("stays as it is")}
         self.cluster.edit_secret(self.secret_before, "kubectl")
@@ -190,6 +194,14 @@ class World:
     @property
     def known_values(self) -> Sequence[Sealed]:
         return (Sealed("the-old-value-of-orders"), *self.provider.minted)
+
+    @property
+    def comes(self) -> str:
+        """The id of the credential that is new, or would be."""
+        if not self.issues:
+            return "orders_b"
+        current = self.plan_status.current_id
+        return self.rotation_status.new_id or (current if current != "orders_a" else "none that was issued")
 
     @property
     def disturbed(self) -> bool:

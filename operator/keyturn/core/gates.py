@@ -200,6 +200,8 @@ def gone(side: Side) -> Gate:
 
     def ask(rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
         named = rotation.new_id if side is Side.NEW else rotation.old_id
+        if side is Side.NEW and seen.unanswered:
+            return Wait("CreateUnanswered", "looking for what a create that was never answered may have made")
         if not named or seen.states.get(side) in (Existence.RETIRED, Existence.ABSENT):
             return YES
         return Wait("CredentialNotGone", f"{named} is not retired yet")

@@ -54,6 +54,7 @@ def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     if rotation.phase is Phase.PREFLIGHT:
         connected = tuple(sorted({*rotation.connected_before, *seen.connected}))
         return replace(rotation, new_id=seen.new_id, connected_before=connected)
+    rotation = rotation if rotation.new_id else replace(rotation, new_id=seen.new_id)
     mine = (rotation.generation, rotation.unroll_generation)
     begun = {f"{c.ref}@{c.rolled_to}" for c in seen.consumers if c.rolled_to in mine}
     unsettled = {f"{c.ref}@{UNSETTLED}" for c in seen.consumers if not c.settled and c.rolled_to not in mine}

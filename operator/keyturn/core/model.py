@@ -316,7 +316,8 @@ class Observation:
     abort: bool = False
     pause: bool = False  # a person wants nothing to move, with both credentials open
     retry: int = 0  # how often a person has said: try again
-    new_id: str = ""  # the free slot NEW would use; frozen into the rotation when it leaves Preflight
+    new_id: str = ""  # the free slot NEW would use, frozen into the rotation when it leaves Preflight; or as issued
+    unanswered: bool = False  # a create was not answered: the backend may have a credential that nobody knows
     window_open: bool = True
     settles: timedelta = timedelta()  # the shortest Watch that sees every login begun before Disable
     blind: bool = False  # the backend does not show refused logins: Watch rests on pods and sessions

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from datetime import datetime
 
 from keyturn.api.labels import escrow_name
 from keyturn.core.model import ObjectKey
@@ -16,7 +17,7 @@ from keyturn.kube import paths
 from keyturn.kube.client import KubeClient
 from keyturn.kube.raw import Json, mapping, number, text
 from keyturn.kube.secrets import packed, refuse_hollow, unpacked
-from keyturn.ports import Escrow, Misconfigured, OutcomeUnknown, PlanRecord
+from keyturn.ports import Escrow, Misconfigured, OutcomeUnknown, Pending, PlanRecord
 
 SECRET_TYPE = "keyturn.dev/escrow"  # noqa: S105 - the name of a type
 PLAN_ANNOTATION = "keyturn.dev/plan"
@@ -71,6 +72,8 @@ class EscrowStore:
         document: Json = {"v": _FORMAT, "values": packed(escrow.values), "before": packed(escrow.secret_before)}
         if escrow.closed:
             document["closed"] = escrow.closed
+        if escrow.pending is not None:
+            document["pending"] = {"before": list(escrow.pending.before), "since": escrow.pending.since.isoformat()}
         data = {_DOCUMENT: base64.b64encode(json.dumps(document).encode()).decode()}
         return {"apiVersion": "v1", "kind": "Secret", "type": SECRET_TYPE, "metadata": metadata, "data": data}
 
@@ -88,5 +91,17 @@ def _opened(found: Json) -> Escrow:
             "EscrowUnreadable",
             f"Escrow {text(found, 'metadata', 'name')} is damaged, or a newer Keyturn wrote it: nothing is done.",
         )
-    values, before = unpacked(mapping(document, "values")), unpacked(mapping(document, "before"))
-    return Escrow(values, before, text(found, "metadata", "resourceVersion"), number(document, "closed"))
+    return Escrow(
+        unpacked(mapping(document, "values")),
+        unpacked(mapping(document, "before")),
+        text(found, "metadata", "resourceVersion"),
+        number(document, "closed"),
+        _pending(mapping(document, "pending")),
+    )
+
+
+def _pending(found: Json) -> Pending | None:
+    if not found:
+        return None
+    before: list[str] = found["before"]
+    return Pending(tuple(before), datetime.fromisoformat(text(found, "since")))

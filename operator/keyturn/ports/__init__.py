@@ -5,7 +5,17 @@ anything.
 """
 
 from keyturn.core.evidence import Connection, Session, Sight, Testimony
-from keyturn.ports.backend import Capabilities, Checklist, Credential, Endpoint, Principal, Provider, Usage
+from keyturn.ports.backend import (
+    Capabilities,
+    Checklist,
+    Credential,
+    Endpoint,
+    Issuer,
+    Pending,
+    Principal,
+    Provider,
+    Usage,
+)
 from keyturn.ports.errors import Conflict, Denied, Forbidden, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.ports.records import (
     Announcement,
@@ -34,9 +44,11 @@ __all__ = [
     "Endpoint",
     "Escrow",
     "Forbidden",
+    "Issuer",
     "KeyturnError",
     "Misconfigured",
     "OutcomeUnknown",
+    "Pending",
     "PlanRecord",
     "PodRecord",
     "Principal",

@@ -43,6 +43,17 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A create that is about to be asked for, kept in escrow before it is: its answer may be lost.
+
+    Backends that name their credentials make another one at every call, and show its value once, in the answer.
+    """
+
+    before: tuple[str, ...]  # every id that the backend knew just before
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """One entry of the backend's inventory."""
 
@@ -72,6 +83,29 @@ class Checklist:
     unchecked: tuple[Problem, ...] = ()  # what nobody could be asked about, and how to look oneself
 
 
+class Issuer(Protocol):
+    """The half of a provider whose backend names credentials and makes their values: keys, tokens.
+
+    escrow: pending ──► issue ──► escrow: id and value
+                          └─ no answer: sweep, then pending anew
+    """
+
+    async def issue(self, op: Op, like: str, strangers: Sequence[str] = ()) -> Credential:
+        """One more credential, with the rights of ``like`` or, if that is empty, of the declared baseline.
+
+        Called once for each ``Pending`` that is in escrow. ``strangers`` may be deleted where there is no room.
+        Raises OutcomeUnknown where the answer was lost, Denied where the backend refused.
+        """
+        ...
+
+    async def sweep(self, op: Op, pending: Pending) -> None:
+        """Nothing is left of what an unanswered ``issue`` made: certainly ours, never used, and its value is lost.
+
+        Raises Unavailable while it might still come to light, Denied if somebody uses it: then it was not ours.
+        """
+        ...
+
+
 class Provider(Protocol):
     """One backend, for one plan. Every mutation is preceded by ``identify`` and followed by a read-back.
 
@@ -82,6 +116,11 @@ class Provider(Protocol):
     """
 
     capabilities: Capabilities  # as last seen: ``identify`` and ``reach`` ask the backend
+
+    @property
+    def issuer(self) -> Issuer | None:
+        """Where the backend itself names credentials and makes their values; None: we do."""
+        ...
 
     async def reach(self) -> Reach:
         """Does the rotator's own login work? Never raises."""
@@ -104,17 +143,21 @@ class Provider(Protocol):
         ...
 
     async def next_id(self, current_id: str) -> str:
-        """The free slot NEW will use. Pure planning. Raises Misconfigured when no slot is free."""
+        """The free slot NEW will use; "" where the backend names it. Pure planning.
+
+        Raises Misconfigured when no slot is free, or there is no room for another credential.
+        """
         ...
 
     def mint(self) -> Sealed:
-        """A fresh value this backend accepts."""
+        """A fresh value this backend accepts. Denied where the backend makes the values."""
         ...
 
     async def ensure(self, op: Op, new: Credential, like: str) -> None:
         """NEW exists, enabled, tagged, with this value and the rights of ``like``; one transaction where possible.
 
-        ``like`` empty: the declared baseline, and nothing of what any credential has now.
+        ``like`` empty: the declared baseline, and nothing of what any credential has now. What a backend issued and
+        lost cannot be made again: Denied.
         """
         ...
 

@@ -19,6 +19,7 @@ from keyturn.core.delivery import Delivery
 from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey, Problem
 from keyturn.core.sealed import Sealed
+from keyturn.ports.backend import Pending
 
 STATUS_UNREADABLE = "StatusUnreadable"  # reason of a plan whose status another version wrote
 
@@ -102,6 +103,7 @@ class Escrow:
     secret_before: Mapping[str, Sealed]  # the consumers' managed keys as they were before Stage, byte for byte
     resource_version: str = ""
     closed: int = 0  # the plan's generation when the books of its last rotation were closed
+    pending: Pending | None = None  # a create that was asked for, or is about to be, and was not answered yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from keyturn.core.effects import (
 from keyturn.core.gates import wanted
 from keyturn.core.model import Mode, Op, Side, Verdict
 from keyturn.core.sealed import Sealed, require_suitable
-from keyturn.ports import Cluster, Conflict, Credential, Escrow, Misconfigured, Probes
+from keyturn.ports import Clock, Cluster, Conflict, Credential, Escrow, Misconfigured, Probes
+from keyturn.reconciler.issuing import Issuing
 from keyturn.reconciler.observe import Sight
 from keyturn.reconciler.scene import Scene
 
@@ -34,8 +35,9 @@ BackendEffect = (
 class Actor:
     """The hands. Errors are the ports' own and end this tick; the next look decides again."""
 
-    def __init__(self, cluster: Cluster, probes: Probes, epoch: Callable[[], int]) -> None:
+    def __init__(self, cluster: Cluster, probes: Probes, clock: Clock, epoch: Callable[[], int]) -> None:
         self._cluster, self._probes, self._epoch = cluster, probes, epoch
+        self._issuing = Issuing(cluster, clock)
 
     async def carry_out(self, effect: Effect, scene: Scene, sight: Sight) -> None:
         """Raises the ports' errors; an unknown outcome is read back by the next look."""
@@ -67,6 +69,10 @@ class Actor:
             await self._contain(scene, effect.strangers)
             return
         provider, id_ = scene.provider, _id(scene, effect.side)
+        if not id_ and not isinstance(effect, EnsureCredential):  # not issued yet: there is nothing to close
+            if isinstance(effect, DeleteCredential):
+                await self._issuing.sweep(scene, self._op(scene, "sweep"))
+            return
         match effect:
             case EnsureCredential(side):
                 await self._ensure(scene, side)
@@ -89,32 +95,42 @@ class Actor:
         gracefully = scene.rotation.policy.mode is Mode.GRACEFUL
         if scene.rotation.new_id in escrow.values or (gracefully and sight.secret is None):
             return
+        issued = scene.provider.issuer is not None  # then there is no value yet: what is asked for is kept instead
+        if issued and escrow.secret_before:
+            return
         # Kept as "before", a foreign value would pass for OLD: there is no going back to it only if compromised.
         if gracefully and sight.seen.secret.holds is not Verdict.OLD:
             raise Conflict("SecretDiffers", "the Secret changed since Preflight; put the current credential back")
         old = escrow.values[scene.rotation.old_id]
-        value = require_suitable(scene.provider.mint(), previous=old)
         before: dict[str, Sealed] = {}  # a Secret that is gone, or has lost a key, holds up no containment
         if sight.secret is not None:
             before = {key: sight.secret.data[key] for key in scene.plan.spec.secret.keys if key in sight.secret.data}
-        fresh = replace(escrow, values={**escrow.values, scene.rotation.new_id: value}, secret_before=before)
-        await self._cluster.save_escrow(scene.plan, fresh)
+        values = dict(escrow.values)
+        if not issued:
+            values[scene.rotation.new_id] = require_suitable(scene.provider.mint(), previous=old)
+        fresh = replace(escrow, values=values, secret_before=before)
+        if fresh != escrow:
+            await self._cluster.save_escrow(scene.plan, fresh)
 
     async def _ensure(self, scene: Scene, side: Side) -> None:
         """Reads the escrow again: what was written a moment ago is what the backend shall hold."""
         escrow = await self._cluster.escrow(scene.plan.uid)
         id_ = _id(scene, side)
+        if not id_:
+            await self._issuing.issue(scene, self._op(scene, "issue"), _like(scene))
+            return
         if escrow is None or id_ not in escrow.values:
             return
         credential = Credential(id_, escrow.values[id_])
-        compromised = scene.rotation.policy.mode is not Mode.GRACEFUL  # then the baseline says what NEW may do
-        like = "" if compromised else scene.rotation.old_id
-        await scene.provider.ensure(self._op(scene, "ensure"), credential, like)
+        await scene.provider.ensure(self._op(scene, "ensure"), credential, _like(scene))
 
     async def _contain(self, scene: Scene, strangers: Sequence[str]) -> None:
         """Reads the escrow again, as ``_ensure`` does."""
-        escrow = await self._cluster.escrow(scene.plan.uid)
         rotation = scene.rotation
+        if not rotation.new_id:  # OLD is cut off once consumers can be given something else
+            await self._issuing.issue(scene, self._op(scene, "issue"), "", strangers)
+            return
+        escrow = await self._cluster.escrow(scene.plan.uid)
         if escrow is None or rotation.new_id not in escrow.values:
             return
         new = Credential(rotation.new_id, escrow.values[rotation.new_id])
@@ -151,6 +167,11 @@ def live_generations(scene: Scene, escrow: Escrow, side: Side) -> dict[int, dict
 
 def _live_generation(scene: Scene) -> int:
     return scene.rotation.towards(Side.NEW if scene.rotation.turned_back is None else Side.OLD)
+
+
+def _like(scene: Scene) -> str:
+    """Whose rights NEW gets. If somebody else may know OLD, the baseline says them."""
+    return scene.rotation.old_id if scene.rotation.policy.mode is Mode.GRACEFUL else ""
 
 
 def _id(scene: Scene, side: Side) -> str:

@@ -65,7 +65,7 @@ class Reconciler:
         self._desk = plans.Desk(cluster, probes, clock, reporter)
         self._observer = Observer(cluster, probes, clock)
         self._recovery = recovery.Recovery(cluster, clock)
-        self._actor = Actor(cluster, probes, epoch)
+        self._actor = Actor(cluster, probes, clock, epoch)
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
         self._noted: dict[str, datetime] = {}  # rebuildable: when blockers were last written
         self._troubles: dict[str, Problem] = {}  # rebuildable: why the last effect failed

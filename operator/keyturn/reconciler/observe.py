@@ -75,10 +75,12 @@ class Observer:
             return Sight(Observation(admin=reach, abort=abort, unreadable=error.problem))
 
     async def _look(self, scene: Scene, reach: Reach, *, abort: bool) -> Sight:
-        plan, rotation = scene.plan, scene.rotation
+        plan = scene.plan
         escrow = await self._cluster.escrow(plan.uid)
-        if escrow is None or rotation.old_id not in escrow.values:
+        if escrow is None or scene.rotation.old_id not in escrow.values:
             raise Misconfigured("EscrowMissing", "the escrow of this plan is gone; restore it before anything else")
+        scene = scene.knowing(escrow)
+        rotation = scene.rotation
         frozen, (secret, workloads, pods), (inventory, new_id, no_slot, trials) = await asyncio.gather(
             self._cluster.frozen(plan), self._ask_cluster(scene), self._ask_backend(scene, escrow)
         )
@@ -109,6 +111,7 @@ class Observer:
             settles=scene.provider.capabilities.settles,
             blind=not scene.provider.capabilities.sees_refused_attempts,
             new_id=new_id,
+            unanswered=escrow.pending is not None,
             window_open=open_now(checklist.windows(plan.spec), plan.spec.schedule.time_zone, self._clock.now()),
         )
         if rotation.phase is Phase.PREFLIGHT:

@@ -31,15 +31,15 @@ class Recovery:
     async def recover(self, plan: PlanRecord, found: RotationRecord | None, provider: Provider) -> bool:
         """Whether there was something to do: before the escrow knew NEW, nothing was changed."""
         mode = Mode(plan.status.active_mode or Mode.GRACEFUL)
-        new_id = await self._new_id(plan)
+        new_id, began = await self._begun(plan)
         if found is None:
-            if new_id:
+            if began:
                 await self._make_anew(plan, mode)
-            return bool(new_id)
+            return began
         if found.spec.mode != mode:  # what may be enabled again is not for whoever applies a file to change
             await self._cluster.delete_rotation(found)
             return True
-        if new_id:
+        if began:
             states = {p.id: p.state for p in await provider.inventory()}
             old = states.get(plan.status.current_id)
             status = record.recovered(found, plan, new_id, old, self._clock.now())
@@ -47,9 +47,13 @@ class Recovery:
         await self._cluster.save_plan(plan, plan.status.model_copy(update={"active_uid": found.uid}))
         return True
 
-    async def _new_id(self, plan: PlanRecord) -> str:
+    async def _begun(self, plan: PlanRecord) -> tuple[str, bool]:
+        """NEW, and whether the backend was asked for anything: what it issues has a name only when it answers."""
         escrow = await self._cluster.escrow(plan.uid)
-        return next((id_ for id_ in (escrow.values if escrow else ()) if id_ != plan.status.current_id), "")
+        if escrow is None:
+            return "", False
+        new_id = next((id_ for id_ in escrow.values if id_ != plan.status.current_id), "")
+        return new_id, bool(new_id) or escrow.pending is not None
 
     async def _make_anew(self, plan: PlanRecord, mode: Mode) -> None:
         name = plan.status.active_rotation

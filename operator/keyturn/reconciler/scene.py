@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyturn.core.evidence import Session, Subject, Testimony, judge, same_address, session_verdict
 from keyturn.core.model import (
@@ -48,6 +48,13 @@ class Scene:
     provider: Provider
     place: Place
     terms: ProviderRecord
+
+    def knowing(self, escrow: Escrow) -> Scene:
+        """With what the backend issued since: its id is in escrow before it is in any status."""
+        issued = [id_ for id_ in escrow.values if id_ != self.rotation.old_id]
+        if self.rotation.new_id or self.rotation.phase is Phase.PREFLIGHT or not issued:
+            return self
+        return replace(self, rotation=replace(self.rotation, new_id=issued[0]))
 
     def rendered(self, values: Mapping[str, Sealed], id_: str) -> dict[str, Sealed]:
         """The managed keys for this credential; empty if its value is not known."""

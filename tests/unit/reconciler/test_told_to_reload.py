@@ -48,7 +48,7 @@ async def test_pods_that_are_behind_are_told_after_their_files_were_refreshed(
     )
     scene = Scene(plan_record(), cast("Any", None), rotation, cast("Any", None), cast("Any", None), cast("Any", None))
     pods = (pod("api"), pod("proven"), pod("api", terminating=True))
-    actor = Actor(cast("Any", hands), cast("Any", hands), lambda: 1)
+    actor = Actor(cast("Any", hands), cast("Any", hands), cast("Any", None), lambda: 1)
 
     await actor.carry_out(
         RefreshMounts(("Deployment/api",)), scene, Sight(Observation(), pods=pods, escrow=Escrow({}, {}))

@@ -70,6 +70,7 @@ class MariadbProvider:
     """Satisfies ``ports.Provider`` for one plan on one server."""
 
     capabilities = ABLE
+    issuer = None
 
     def __init__(self, settings: Settings, own: OwnThreads) -> None:
         self._settings = settings

@@ -46,6 +46,8 @@ from keyturn.providers.values import minted, require_escrowed, require_fit
 class PostgresProvider:
     """Satisfies ``ports.Provider`` for one plan on one server."""
 
+    issuer = None
+
     def __init__(self, settings: Settings, own: OwnSessions, clock: Clock) -> None:
         self.capabilities = UNASKED
         self._settings, self._clock = settings, clock

@@ -43,6 +43,7 @@ class RedisProvider:
     """Satisfies ``ports.Provider`` for one plan on one system."""
 
     capabilities = ABLE
+    issuer = None
 
     def __init__(self, settings: Settings, refusals: Refusals, clock: Clock) -> None:
         self._settings, self._refusals, self._clock = settings, refusals, clock
