@@ -9,7 +9,8 @@
     hack/test mutants            seeded bugs: how many does the simulated world notice?
     hack/test endurance          ten rotations on the real cluster while the leader is killed, frozen or stopped
 
-Servers and clusters that a tier starts are its own and are stopped again.
+Servers and clusters that a tier starts are its own and are stopped again. What needs no cluster runs beside
+the rest, in a process of its own, and is told when that is done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -33,6 +35,8 @@ TIERS = {
     "faults": ("tests/faults",),
     "e2e": ("tests/e2e",),
 }
+NEED_NO_CLUSTER = ("unit", "world", "contract")
+ON_A_CLUSTER = ("tests/contract/test_cluster_port.py", "tests/contract/test_cluster_port_workloads.py")
 OWN_RUNNERS = {name: f"keyturn_dev.{name}" for name in ("mutants", "endurance")}  # not part of a plain hack/test
 SWEPT = tuple(  # a quick part of the sweep, for runs without it
     f"--deselect=tests/world/test_schedules.py::test_{name}"
@@ -41,6 +45,7 @@ SWEPT = tuple(  # a quick part of the sweep, for runs without it
         "any_one_fault_ends_well_and_every_promise_holds",
     )
 )
+PYTEST = (sys.executable, "-m", "pytest")
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres", "redis")}
 NOT_TRIED = (
@@ -65,16 +70,18 @@ def main() -> int:
     if "contract" in tiers or "integration" in tiers:
         need_servers()
     clustered = bool({"contract", "integration", "faults", "e2e"} & set(tiers))
-    paths = [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
     began = time.monotonic()
     print(f"keyturn: testing {', '.join(tiers)}", flush=True)
     swept = tiers == ["world"] and set(rest) <= {"--all"}
-    words = (*paths, *(SWEPT if swept else rest))
+    words = SWEPT if swept else tuple(rest)
+    beside, after = parted(tiers) if not rest else ([], paths_of(tiers))
     try:
-        if clustered:
-            cluster("up")
-        with images_meanwhile(tiers):
-            status = subprocess.run((sys.executable, "-m", "pytest", *words), cwd=ROOT, check=False).returncode
+        with told_later(beside) as other:
+            if clustered:
+                cluster("up")
+            with images_meanwhile(tiers):
+                status = subprocess.run((*PYTEST, *after, *words), cwd=ROOT, check=False).returncode
+        status = next((one for one in (status, *other) if one), 0)
         if swept:
             status = sweep(rest) or status
     finally:
@@ -84,6 +91,40 @@ def main() -> int:
     for reason in NOT_TRIED:
         print(f"  - {reason}")
     return status
+
+
+def paths_of(tiers: Sequence[str]) -> list[str]:
+    """Where their tests stand."""
+    return [path for tier in tiers for path in TIERS[tier] if (ROOT / path).exists()]
+
+
+def parted(tiers: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What pytest is told, of those that need no cluster and of the others; all in one if that is all there is."""
+    alone = [tier for tier in tiers if tier in NEED_NO_CLUSTER]
+    others = [tier for tier in tiers if tier not in NEED_NO_CLUSTER]
+    if not alone or not others:
+        return [], paths_of(tiers)
+    shared = ON_A_CLUSTER if "contract" in alone else ()
+    return [*paths_of(alone), *(f"--ignore={path}" for path in shared)], [*shared, *paths_of(others)]
+
+
+@contextmanager
+def told_later(words: Sequence[str]) -> Generator[list[int]]:
+    """Run these tests meanwhile; at the end, print what they said and leave their exit status in the list."""
+    statuses: list[int] = []
+    if not words:
+        yield statuses
+        return
+    with tempfile.TemporaryFile("w+") as said:
+        beside = subprocess.Popen((*PYTEST, *words), cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            yield statuses
+            statuses.append(beside.wait())
+        finally:
+            beside.terminate()
+            beside.wait()
+            said.seek(0)
+            print(said.read(), flush=True)
 
 
 @contextmanager
