@@ -132,6 +132,8 @@ class MemoryProvider:
             self._backend.hang_up(port)
         for id_, usage in found.items():
             self.told(id_, usage.idle)
+        if not self.capabilities.sees_use:
+            return {id_: Usage(Idle.UNKNOWN, (), "this backend keeps no account of use") for id_ in ids}
         return found
 
     def _usage(self, id_: str, *, seen: bool) -> Usage:

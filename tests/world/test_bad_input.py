@@ -109,6 +109,21 @@ def _blind(world: World) -> None:
     world.provider.capabilities = replace(world.provider.capabilities, sees_refused_attempts=False)
 
 
+def _unseen(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, sees_use=False)
+
+
+def _unlisted(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, lists_sessions=False)
+
+
+def _by_sessions_alone(world: World) -> None:
+    _unlisted(world)
+    plan = world.cluster.the_plan
+    assert plan is not None
+    world.cluster.the_plan = replace(plan, spec=spec(verify={"require": ["Mounted"]}))
+
+
 def _short_watch(world: World) -> None:
     world.provider.capabilities = replace(world.provider.capabilities, disable_delay=timedelta(hours=1))
 
@@ -126,7 +141,10 @@ PLAN_REASONS: dict[str, Callable[[World], None]] = {
     "InvalidSchedule": _schedule,
     "CurrentCredentialDoesNotWork": _current_refused,
     "WrongSystem": _wrong_system,
+    "BlindSoak": _unseen,
     "BlindWatch": _blind,
+    "SessionsUnlisted": _unlisted,
+    "ProcessNotRequired": _by_sessions_alone,
     "WatchTooShort": _short_watch,
     "SecretShared": _second_plan,
     "RoleShared": _second_plan_on_role,

@@ -178,6 +178,10 @@ class Verify(Model):
     soak: Duration = Field(
         default=timedelta(minutes=10), description="How long the old credential must be seen idle before Disable."
     )
+    accept_blind_soak: bool = Field(
+        default=False,
+        description="The backend cannot say who uses a credential. Say that Soak may rest on what the pods prove.",
+    )
     proof_deadline: PositiveDuration = Field(
         default=timedelta(minutes=10), description="A pod that proves nothing for longer is named as a blocker."
     )

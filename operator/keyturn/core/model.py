@@ -302,6 +302,7 @@ class Observation:
     states: Mapping[Side, Existence] = field(default_factory=dict[Side, Existence])
     old_tag: str | None = None  # of our last change to OLD; None: the backend keeps none
     old_usage: Idle = Idle.UNKNOWN
+    use_unseen: bool = False  # nothing can say who uses OLD, and the plan accepts that: pods' proof stands for it
     old_sessions: tuple[SessionSeen, ...] = ()
     old_attempts: tuple[SessionSeen, ...] = ()  # correct but refused logins since Disable, where the backend tells
     secret: SecretView = SecretView()

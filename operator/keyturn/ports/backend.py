@@ -19,9 +19,10 @@ class Capabilities:
     reversible_disable: bool
     tells_disabled_from_wrong: bool  # expect_refused can say DISABLED
     sees_refused_attempts: bool  # else Watch is blind and the plan must accept that
-    lists_sessions: bool
+    lists_sessions: bool  # else no pod can give Session evidence
     disable_delay: timedelta = timedelta()  # worst case until a disable bites; watch >= 2x this
     usage_lag: timedelta = timedelta()
+    sees_use: bool = True  # else nothing says who uses a credential: Soak is blind and the plan must accept that
     settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from keyturn.api.plan_kinds import Consumer, RotationPlanSpec
 from keyturn.core.delivery import split_delivery
 from keyturn.core.evidence import Testimony
-from keyturn.core.model import ConsumerRef, ObjectKey, Problem, SessionSeen
+from keyturn.core.model import ConsumerRef, Mode, ObjectKey, Problem, SessionSeen
 from keyturn.core.schedule import InvalidSchedule, Schedule, Window, check
 from keyturn.ports import (
     Checklist,
@@ -99,9 +99,30 @@ def plan_problems(spec: RotationPlanSpec, provider: Provider) -> list[Problem]:
                 "set retire.acceptBlindWatch to accept that",
             )
         )
+    if not able.sees_use and not spec.verify.accept_blind_soak:
+        found.append(
+            Problem(
+                "BlindSoak",
+                "this backend cannot say who uses a credential, so Soak rests on what the pods prove; set "
+                "verify.acceptBlindSoak to accept that",
+            )
+        )
+    if not able.lists_sessions and "Session" in spec.verify.require:
+        found.append(Problem("SessionsUnlisted", "this backend lists no sessions: take Session out of verify.require"))
+    if not able.lists_sessions and not {"Process", "Reported"} & set(spec.verify.require):
+        found.append(
+            Problem("ProcessNotRequired", "no session can be seen here: every pod must prove by Process or Reported")
+        )
     if spec.retire.watch < 2 * able.disable_delay:
         found.append(Problem("WatchTooShort", "retire.watch must be at least twice the backend's disable delay"))
     return found
+
+
+def need_not_be_seen(scene: Scene) -> bool:
+    """Nothing can say who uses a credential, and the plan accepts that; one that others know waits for nobody."""
+    graceful = scene.rotation.policy.mode is Mode.GRACEFUL
+    accepted = scene.plan.spec.verify.accept_blind_soak or not graceful
+    return accepted and not scene.provider.capabilities.sees_use
 
 
 def secret_problems(spec: RotationPlanSpec, secret: SecretRecord | None) -> list[Problem]:

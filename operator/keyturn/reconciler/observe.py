@@ -88,13 +88,15 @@ class Observer:
         sessions = [s for usage in usages.values() for s in usage.sessions]
         proofs = views.proofs(scene, pods, workloads, testimonies, sessions, new_id)
         old = usages.get(rotation.old_id, _NOBODY)
+        unseen = old.idle is Idle.UNKNOWN and checklist.need_not_be_seen(scene)
         view = Observation(
             system=Sameness.SAME if rotation.phase is not Phase.PREFLIGHT else await self._same(scene, escrow),
             admin=reach,
             trials=trials,
             states=views.states(inventory, rotation),
             old_tag=views.old_tag(inventory, rotation),
-            old_usage=old.idle,
+            old_usage=Idle.NOT_SEEN if unseen else old.idle,
+            use_unseen=unseen,
             old_sessions=views.told(old.sessions, pods),
             old_attempts=await _attempts(scene, pods),
             secret=views.secret_view(scene, escrow, secret),
