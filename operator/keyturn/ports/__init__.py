@@ -6,7 +6,16 @@ anything.
 
 from keyturn.core.evidence import Connection, Session, Sight, Testimony
 from keyturn.ports.backend import Capabilities, Checklist, Credential, Endpoint, Principal, Provider, Usage
-from keyturn.ports.errors import Conflict, Denied, Forbidden, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports.errors import (
+    Awaited,
+    Conflict,
+    Denied,
+    Forbidden,
+    KeyturnError,
+    Misconfigured,
+    OutcomeUnknown,
+    Unavailable,
+)
 from keyturn.ports.records import (
     Announcement,
     ApprovalRecord,
@@ -23,6 +32,7 @@ from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
 __all__ = [
     "Announcement",
     "ApprovalRecord",
+    "Awaited",
     "Capabilities",
     "Checklist",
     "Clock",
