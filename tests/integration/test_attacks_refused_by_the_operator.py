@@ -125,7 +125,8 @@ def stands(release: Shipped) -> str:
 
 async def opened(release: Shipped, operator: KubeCluster) -> Any:
     """As each tick begins: the plan's provider, or None with the reason in the plan's conditions."""
-    adopter = Adopter(operator, OpenProviders(SystemClock()), cast("Probes", None), SystemClock())
+    probes, clock = cast("Probes", None), SystemClock()
+    adopter = Adopter(operator, OpenProviders(clock, operator, probes), probes, clock)
     found = await operator.plan(ObjectKey(release.shop, "orders-db"))
     assert found is not None
     return await adopter.open(found, None)

@@ -90,7 +90,7 @@ def world() -> Iterator[World]:
         return replace(await former(plan), spec=CredentialProviderSpec.model_validate(PROVIDER))
 
     made.cluster.provider = provider  # type: ignore[method-assign]
-    made.open = OpenProviders(made.clock).open  # type: ignore[method-assign]
+    made.open = OpenProviders(made.clock, made.cluster, made).open  # type: ignore[method-assign]
     made.restart_operator()
     yield made
     withdraw(SAFE)

@@ -39,7 +39,7 @@ class ProviderHalf(Model):
     @property
     @abstractmethod
     def admin_secret(self) -> str:
-        """Name of the Secret with the rotator's own credential."""
+        """Name of the Secret with the rotator's own credential; "" where there is no server to log in to."""
 
     @property
     @abstractmethod
@@ -59,6 +59,11 @@ class PlanHalf(Model):
     @abstractmethod
     def principals(self) -> frozenset[str]:
         """Public names of everything that the plan may touch there."""
+
+    @property
+    def paired(self) -> bool:
+        """Do user name and password only work together? Then halves of two credentials must never meet in a pod."""
+        return True
 
 
 class TakingTurns(PlanHalf):

@@ -34,6 +34,7 @@ from keyturn.core.gates import (
     old_idle,
     quiet_for_watch,
     secret_holds,
+    told,
 )
 from keyturn.core.model import Existence, Mode, Observation, Phase, Problem, Rotation, Sameness, Side, Trial, Verdict
 from keyturn.core.planning import do, put, refresh, restart, retire
@@ -79,7 +80,7 @@ def contained(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
     off = seen.states.get(OLD) in (Existence.DISABLED, Existence.RETIRED, Existence.ABSENT)
     old = seen.trials.get(OLD, Trial.NOT_ASKED)  # its holder may have changed the value: then it is "wrong"
     if not off or old not in (Trial.DISABLED, Trial.REFUSED):
-        return Wait("OldCredentialNotRefused", f"cutting off the old credential; a login with it: {old}")
+        return Wait("OldCredentialNotRefused", f"cutting off the old credential; a login with it: {told(seen, OLD)}")
     if not isinstance(works := new_works(rotation, seen, now), Pass):
         return works
     return old_idle(rotation, seen, now)

@@ -96,7 +96,7 @@ def _before_anything(seen: Observation) -> list[tuple[str, str]]:
     elif seen.system is Sameness.UNKNOWN:
         found.append(("SystemUnproven", "it is not proved yet that provider and Secret speak of the same system"))
     if seen.trials.get(Side.OLD) is not Trial.WORKS and seen.system is not Sameness.DIFFERENT:
-        shown = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
+        shown = told(seen, Side.OLD)
         found.append(
             ("CurrentCredentialDoesNotWork", f"a login with the current credential: {shown}; nothing was changed")
         )
@@ -136,20 +136,30 @@ def new_works(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
         case Trial.WORKS:
             return Wait("NotEscrowed", "the new value is not in escrow yet")
         case trial if rotation.entered is not None and now - rotation.entered > rotation.policy.progress_deadline:
-            if trial is Trial.DOWN:
-                return Wait(
-                    "EndpointUnreachable", "an endpoint of the provider cannot be reached with the new credential"
-                )
-            return Fail("NewCredentialRefused", f"the new credential was not accepted before the deadline: {trial}")
+            return _too_late(trial, seen)
+        case Trial.AWAITED:
+            return Wait("AcceptorsBehind", f"the new credential is not accepted everywhere yet: {told(seen, Side.NEW)}")
         case trial:
             return Wait("CreatingCredential", f"the new credential does not work yet: {trial}")
 
 
+def _too_late(trial: Trial, seen: Observation) -> Answer:
+    if trial is Trial.DOWN:
+        return Wait("EndpointUnreachable", "an endpoint of the provider cannot be reached with the new credential")
+    why = f"the new credential was not accepted before the deadline: {told(seen, Side.NEW)}"
+    return Fail("NewCredentialRefused", why)
+
+
+def told(seen: Observation, side: Side) -> str:
+    """How the last login went, for people; with who is waited for, where that is not clear yet."""
+    shown, awaited = seen.trials.get(side, Trial.NOT_ASKED), seen.awaits.get(side)
+    return f"{shown} ({awaited})" if awaited else str(shown)
+
+
 def old_works(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     """OLD logs in again, and nobody has closed it in a way that has not come to bite yet."""
-    trial = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
-    if trial is not Trial.WORKS:
-        return Wait("EnablingOldCredential", f"the old credential does not work yet: {trial}")
+    if seen.trials.get(Side.OLD) is not Trial.WORKS:
+        return Wait("EnablingOldCredential", f"the old credential does not work yet: {told(seen, Side.OLD)}")
     if seen.states.get(Side.OLD) is Existence.DISABLED:
         return Wait("EnablingOldCredential", "the old credential works still, but the backend has it down as disabled")
     return YES
@@ -189,9 +199,9 @@ def old_refused(_rotation: Rotation, seen: Observation, _now: datetime) -> Answe
     old, new = (seen.trials.get(side, Trial.NOT_ASKED) for side in (Side.OLD, Side.NEW))
     changed = old is Trial.REFUSED and seen.states.get(Side.OLD) is Existence.DISABLED
     if old is not Trial.DISABLED and not changed:
-        return Wait("OldCredentialNotRefused", f"a login with the old credential: {old}")
+        return Wait("OldCredentialNotRefused", f"a login with the old credential: {told(seen, Side.OLD)}")
     if new is not Trial.WORKS:
-        return Wait("NewCredentialUnproven", f"a login with the new credential: {new}")
+        return Wait("NewCredentialUnproven", f"a login with the new credential: {told(seen, Side.NEW)}")
     return old_idle(_rotation, seen, _now)
 
 

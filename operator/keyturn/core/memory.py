@@ -79,6 +79,8 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
         return replace(rotation, clock=Clock(last=None if seen.old_usage is Idle.UNKNOWN else now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
+    if seen.by_time and not all(pod.proves is Verdict.NEW for pod in seen.pods):
+        return replace(rotation, clock=Clock(rotation.clock.observed, now))  # it stands still: nobody vouches for OLD
     three_samples = 3 * rotation.policy.sample_every
     if last is None or not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK):
         return replace(rotation, clock=Clock(last=now))

@@ -74,6 +74,7 @@ class Trial(StrEnum):
     REFUSED = "Refused"  # refused for another reason (wrong password, no such principal)
     LACKING = "Lacking"  # logged in, but to other rights, settings or identity than expected
     DOWN = "Down"  # connection-class failure: nobody can tell
+    AWAITED = "Awaited"  # a change is on its way to those who judge it; ``Observation.awaits`` says who is late
     NOT_ASKED = "NotAsked"
 
 
@@ -299,6 +300,7 @@ class Observation:
     system: Sameness = Sameness.UNKNOWN
     admin: Reach = Reach.DOWN
     trials: Mapping[Side, Trial] = field(default_factory=dict[Side, Trial])
+    awaits: Mapping[Side, str] = field(default_factory=dict[Side, str])  # of a trial that is awaited: for whom
     states: Mapping[Side, Existence] = field(default_factory=dict[Side, Existence])
     old_tag: str | None = None  # of our last change to OLD; None: the backend keeps none
     old_usage: Idle = Idle.UNKNOWN
@@ -321,6 +323,7 @@ class Observation:
     unanswered: bool = False  # a create was not answered: the backend may have a credential that nobody knows
     window_open: bool = True
     settles: timedelta = timedelta()  # the shortest Watch that sees every login begun before Disable
+    by_time: bool = False  # the backend lists no sessions: idle is the time in which every pod was seen to prove NEW
     blind: bool = False  # the backend does not show refused logins: Watch rests on pods and sessions
     frozen: str = ""  # who froze what; empty when not frozen
     unreadable: Problem | None = None  # the cluster itself could not be read: nothing may be concluded

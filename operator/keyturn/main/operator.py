@@ -100,7 +100,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
     )
     probes = ProbeClient(Keyring(cluster, settings.operator_namespace), cluster, settings.probe_images, clock)
     reporter = Fanout([metrics, log.LogReporter()])
-    reconciler = Reconciler(cluster, OpenProviders(clock), probes, clock, reporter, elector.act)
+    reconciler = Reconciler(cluster, OpenProviders(clock, cluster, probes), probes, clock, reporter, elector.act)
     heartbeat, ready = Heartbeat(), asyncio.Event()
     wakeups = Wakeups(queue.wake)
     in_cluster = settings.kubeconfig is None

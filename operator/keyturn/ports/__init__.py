@@ -16,7 +16,16 @@ from keyturn.ports.backend import (
     Provider,
     Usage,
 )
-from keyturn.ports.errors import Conflict, Denied, Forbidden, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.ports.errors import (
+    Awaited,
+    Conflict,
+    Denied,
+    Forbidden,
+    KeyturnError,
+    Misconfigured,
+    OutcomeUnknown,
+    Unavailable,
+)
 from keyturn.ports.records import (
     Announcement,
     ApprovalRecord,
@@ -33,6 +42,7 @@ from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
 __all__ = [
     "Announcement",
     "ApprovalRecord",
+    "Awaited",
     "Capabilities",
     "Checklist",
     "Clock",

@@ -24,6 +24,7 @@ class Capabilities:
     usage_lag: timedelta = timedelta()
     sees_use: bool = True  # else nothing says who uses a credential: Soak is blind and the plan must accept that
     settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
+    reuses_ids: bool = True  # two names take turns; else every credential has a name that was never used before
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Provider(Protocol):
         ...
 
     async def next_id(self, current_id: str) -> str:
-        """The free slot NEW will use; "" where the backend names it. Pure planning.
+        """The free slot NEW will use, or a fresh name; "" where the backend names it. Pure planning.
 
         Raises Misconfigured when no slot is free, or there is no room for another credential.
         """
@@ -163,7 +164,10 @@ class Provider(Protocol):
         ...
 
     async def test(self, credential: Credential) -> Trial:
-        """Log in for real at every endpoint: right system, identity, rights, real write path. Never raises."""
+        """Log in for real at every endpoint: right system, identity, rights, real write path.
+
+        Raises nothing but ``Awaited``, where it is not the backend's own word at once: who has to follow is named.
+        """
         ...
 
     async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
@@ -195,7 +199,10 @@ class Provider(Protocol):
         ...
 
     async def delete(self, op: Op, id_: str) -> None:
-        """Irreversible. Denied unless disabled and without sessions, asked again at the moment of the call."""
+        """Irreversible. Denied unless disabled and without sessions, asked again at the moment of the call.
+
+        Raises Awaited while somebody still has to follow the disabling.
+        """
         ...
 
     async def close(self) -> None:

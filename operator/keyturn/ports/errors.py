@@ -23,6 +23,10 @@ class Unavailable(KeyturnError):
     """Nobody can tell: connection refused, timeout, server starting. Try again; conclude nothing."""
 
 
+class Awaited(Unavailable):
+    """Not yet, and nothing is wrong: a change has not reached everybody it must reach; the message says who is late."""
+
+
 class Denied(KeyturnError):
     """The backend or the API server definitely refused. Trying again the same way will not help."""
 

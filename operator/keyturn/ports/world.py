@@ -202,8 +202,8 @@ class Reporter(Protocol):
 
 
 class Providers(Protocol):
-    """Builds the provider of a plan from its record and the admin Secret."""
+    """Builds the provider of a plan from its record and the admin Secret, where its backend has one."""
 
-    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
+    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord | None) -> Provider:
         """Raises Misconfigured with the field and the way out."""
         ...

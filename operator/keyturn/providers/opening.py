@@ -12,8 +12,20 @@ from importlib import import_module
 from types import ModuleType
 
 from keyturn.api.backends import Backend, forget, register
-from keyturn.ports import Capabilities, Clock, Misconfigured, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.core.model import ObjectKey
+from keyturn.ports import (
+    Capabilities,
+    Clock,
+    Cluster,
+    Misconfigured,
+    PlanRecord,
+    Probes,
+    Provider,
+    ProviderRecord,
+    SecretRecord,
+)
 
+_NO_ADMIN = SecretRecord(ObjectKey("", ""), "", "", {}, {})
 Open = Callable[[ProviderRecord, PlanRecord, SecretRecord], Provider]
 """Raises Misconfigured with the field and the way out."""
 
@@ -26,6 +38,7 @@ class Opener:
     module: str  # imported at the first use; its ``opened_by(clock)`` gives an ``Open`` that serves the whole process
     able: Capabilities  # before any server was asked
     proof: str  # what its word about sessions rests on, and what it cannot see; for docs/providers/index.md
+    inside: bool = False  # no server: pods judge. Then the module has ``opened_inside(clock, cluster, probes)`` instead
     extra: str = ""  # of this distribution, that brings the driver
 
 
@@ -52,20 +65,26 @@ def offered() -> tuple[Opener, ...]:
 class OpenProviders:
     """Satisfies ``ports.Providers``. One for the process: backends remember here which sessions were their own."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, cluster: Cluster, probes: Probes) -> None:
+        self._clock, self._cluster, self._probes = clock, cluster, probes
         self._open: dict[str, Open] = {}
 
-    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
+    def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord | None) -> Provider:
         """The provider of a plan. Raises Misconfigured with the field and the way out."""
         for field, opener in _OPENERS.items():
             if isinstance(record.spec.backend, opener.backend.in_provider):
                 if field not in self._open:
-                    self._open[field] = _imported(opener).opened_by(self._clock)
-                return self._open[field](record, plan, admin)
+                    self._open[field] = self._opened(opener)
+                return self._open[field](record, plan, admin or _NO_ADMIN)
         raise Misconfigured(
             "NoBackend", f"{record.kind} {record.key.name} names no backend: set one of its spec's backend fields."
         )
+
+    def _opened(self, opener: Opener) -> Open:
+        module = _imported(opener)
+        if opener.inside:
+            return module.opened_inside(self._clock, self._cluster, self._probes)
+        return module.opened_by(self._clock)
 
 
 def _imported(opener: Opener) -> ModuleType:

@@ -61,8 +61,11 @@ class Adopter:
             await self.say(plan, error.problem)
             return None
 
-    async def _admin(self, found: ProviderRecord) -> SecretRecord:
-        key = ObjectKey(found.secrets_in or found.key.namespace, _backend(found).admin_secret)
+    async def _admin(self, found: ProviderRecord) -> SecretRecord | None:
+        name = _backend(found).admin_secret
+        if not name:
+            return None
+        key = ObjectKey(found.secrets_in or found.key.namespace, name)
         admin = await self._cluster.secret(key)
         if admin is None:
             raise Misconfigured(
@@ -70,7 +73,7 @@ class Adopter:
             )
         return admin
 
-    def _admit(self, found: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> None:
+    def _admit(self, found: ProviderRecord, plan: PlanRecord, admin: SecretRecord | None) -> None:
         name = plan.spec.secret.name
         if not found.admits_namespace:
             raise Misconfigured(
@@ -78,7 +81,7 @@ class Adopter:
             )
         if not checklist.secret_allowed(found.spec.allow.secrets, name):
             raise Misconfigured("SecretNotAllowed", f"the provider's allow.secrets does not list {name}; ask its owner")
-        if admin.key == ObjectKey(plan.key.namespace, name):
+        if admin is not None and admin.key == ObjectKey(plan.key.namespace, name):
             raise Misconfigured(
                 "SecretIsAdmin", "secret.name is the provider's own admin Secret; name the consumers' one"
             )

@@ -189,7 +189,8 @@ def consumer_problems(spec: RotationPlanSpec, workloads: Sequence[WorkloadRecord
             )
         )
     allowed = {c.name for c in spec.consumers.listed if c.allow_unavailable}
-    templates = spec.secret.keys
+    paired = spec.backend is None or spec.backend.paired
+    templates = spec.secret.keys if paired else {}
     for workload in workloads:
         found += _workload(workload, templates, allowed=workload.ref.name in allowed)
     return found

@@ -193,7 +193,7 @@ def of_login(current: str, trial: Trial) -> Found:
         case Trial.LACKING:
             words = f"{current} logs in, but not everywhere, or with other rights or settings than before"
             return (Problem("CurrentCredentialLacking", f"{words}; give them back"),)
-        case Trial.DOWN | Trial.NOT_ASKED:
+        case Trial.DOWN | Trial.NOT_ASKED | Trial.AWAITED:
             return None
 
 

@@ -23,6 +23,7 @@ from keyturn.core.model import (
 from keyturn.core.rotation import tries
 from keyturn.core.schedule import open_now
 from keyturn.ports import (
+    Awaited,
     Clock,
     Cluster,
     Credential,
@@ -43,6 +44,7 @@ from keyturn.reconciler.record import target
 from keyturn.reconciler.scene import NOT_ABOUT_NEW, QUIET, Scene
 
 _NOBODY = Usage(Idle.UNKNOWN)
+Tried = tuple[Trial, str]  # and who is waited for, where it is not clear yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Observer:
             raise Misconfigured("EscrowMissing", "the escrow of this plan is gone; restore it before anything else")
         scene = scene.knowing(escrow)
         rotation = scene.rotation
-        frozen, (secret, workloads, pods), (inventory, new_id, no_slot, trials) = await asyncio.gather(
+        frozen, (secret, workloads, pods), (inventory, new_id, no_slot, tried) = await asyncio.gather(
             self._cluster.frozen(plan), self._ask_cluster(scene), self._ask_backend(scene, escrow)
         )
         usages, testimonies = await self._sessions_and_pods(scene, escrow, pods, new_id)
@@ -92,7 +94,8 @@ class Observer:
         view = Observation(
             system=Sameness.SAME if rotation.phase is not Phase.PREFLIGHT else await self._same(scene, escrow),
             admin=reach,
-            trials=trials,
+            trials={side: trial for side, (trial, _) in tried.items()},
+            awaits={side: words for side, (_, words) in tried.items() if words},
             states=views.states(inventory, rotation),
             old_tag=views.old_tag(inventory, rotation),
             old_usage=Idle.NOT_SEEN if unseen else old.idle,
@@ -111,6 +114,7 @@ class Observer:
             retry=scene.record.spec.retry,
             frozen=frozen,
             settles=scene.provider.capabilities.settles,
+            by_time=not scene.provider.capabilities.lists_sessions,
             blind=not scene.provider.capabilities.sees_refused_attempts,
             new_id=new_id,
             unanswered=escrow.pending is not None,
@@ -143,7 +147,7 @@ class Observer:
 
     async def _ask_backend(
         self, scene: Scene, escrow: Escrow
-    ) -> tuple[tuple[Principal, ...], str, tuple[Problem, ...], dict[Side, Trial]]:
+    ) -> tuple[tuple[Principal, ...], str, tuple[Problem, ...], dict[Side, Tried]]:
         inventory = await scene.provider.inventory()
         new_id, no_slot = await _new_id(scene)
         return inventory, new_id, no_slot, await self._try(scene, escrow, scene.rotation.new_id)
@@ -159,14 +163,14 @@ class Observer:
             lost=lost,
         )
 
-    async def _try(self, scene: Scene, escrow: Escrow, new_id: str) -> dict[Side, Trial]:
+    async def _try(self, scene: Scene, escrow: Escrow, new_id: str) -> dict[Side, Tried]:
         ids = {Side.OLD: scene.rotation.old_id, Side.NEW: new_id}
         asked = [
             side
             for side in Side
             if side in tries(scene.rotation.phase, scene.rotation.policy.mode) and ids[side] in escrow.values
         ]
-        found = await asyncio.gather(*(scene.provider.test(Credential(ids[s], escrow.values[ids[s]])) for s in asked))
+        found = await asyncio.gather(*(_tried(scene, Credential(ids[s], escrow.values[ids[s]])) for s in asked))
         return dict(zip(asked, found, strict=True))
 
     async def _same(self, scene: Scene, escrow: Escrow) -> Sameness:
@@ -190,6 +194,13 @@ class Observer:
         testimonies = await self._probes.challenge(plan, pods, rotation.generation, expected)
         after = await scene.provider.usage(ids, control)
         return {i: _union(before.get(i, _NOBODY), after.get(i, _NOBODY)) for i in ids}, testimonies
+
+
+async def _tried(scene: Scene, credential: Credential) -> Tried:
+    try:
+        return await scene.provider.test(credential), ""
+    except Awaited as late:
+        return Trial.AWAITED, late.message
 
 
 def _union(before: Usage, after: Usage) -> Usage:

@@ -230,11 +230,11 @@ def _proofs(rotation: Rotation, seen: Observation) -> list[tuple[ConditionType, 
     states: list[tuple[ConditionType, bool | None, str, str]] = []
     new = seen.trials.get(Side.NEW, Trial.NOT_ASKED)
     if new is not Trial.NOT_ASKED:
-        told = f"a login with the new credential: {new}"
+        told = f"a login with the new credential: {gates.told(seen, Side.NEW)}"
         states.append((ConditionType.NEW_CREDENTIAL_WORKS, new is Trial.WORKS, str(new), told))
     old = seen.trials.get(Side.OLD, Trial.NOT_ASKED)
     if old is not Trial.NOT_ASKED and rotation.phase is not Phase.PREFLIGHT:
-        told = f"a login with the old credential: {old}"
+        told = f"a login with the old credential: {gates.told(seen, Side.OLD)}"
         states.append((ConditionType.OLD_CREDENTIAL_REFUSED, old is Trial.DISABLED, str(old), told))
     if seen.consent.digest:
         asked = (*asked, (ConditionType.APPROVED, gates.approved))

@@ -19,6 +19,7 @@ from keyturn.providers.postgres.tags import Mark, Tag
 from support.postgres_plan import Setting, WallClock, op
 from support.postgres_server import Flavour
 from support.tls import Authority
+from support.world import World
 
 
 @dataclass
@@ -98,12 +99,13 @@ def test_without_tls_no_authority_is_needed(setting: Setting):
 
 
 def test_a_provider_without_a_backend_is_refused(setting: Setting):
+    world = World()
     record, plan, admin = setting.records()
     empty = ProviderRecord(
         record.kind, ObjectKey("shop", "none"), "u", 1, record.spec.model_copy(update={"postgres": None})
     )
     with pytest.raises(Misconfigured) as refused:
-        OpenProviders(WallClock()).open(empty, plan, admin)
+        OpenProviders(WallClock(), world.cluster, world).open(empty, plan, admin)
     assert refused.value.reason == "NoBackend"
 
 
