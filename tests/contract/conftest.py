@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from shlex import split
 from typing import Any
 from uuid import uuid4
 
@@ -21,11 +23,36 @@ from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
 from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RedisRig, Rig
 from support.redis_server import RedisPair
+from support.webhook_plan import WebhookRig
+from support.webhook_server import Bench, ReferenceServer, admin_secret
 
 FORMS = ("Functions", "CreateRole")
 MATRIX = pytest.StashKey[Matrix]()
 FORM = pytest.StashKey[str]()
 SUITE = "test_provider_contract.py"
+WEBHOOK = ("--webhook", "--webhook-secret", "--webhook-bench")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The contract over a server of somebody's own, and nothing else: see docs/providers/webhook.md."""
+    parser.addoption("--webhook", metavar="URL", help="run the contract of providers over the server at this address")
+    parser.addoption("--webhook-secret", metavar="FILE", type=Path, help="manifest of the admin Secret for it")
+    parser.addoption("--webhook-bench", metavar="COMMAND", help="program that plays everybody else beside it")
+
+
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    given = [config.getoption(name, None) for name in WEBHOOK]
+    if any(given) and not all(given):
+        raise pytest.UsageError(f"{', '.join(WEBHOOK)} belong together: see docs/providers/webhook.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--webhook", None):
+        items[:] = [item for item in items if isinstance(item, pytest.Function) and _over_a_webhook(item)]
+
+
+def _over_a_webhook(item: pytest.Function) -> bool:
+    return item.path.name == SUITE and item.callspec.params["rig"] == "webhook"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,10 +98,17 @@ def redis_pair() -> Iterator[RedisPair]:
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def reference_server() -> Iterator[ReferenceServer]:
+    started = ReferenceServer()
+    yield started
+    started.stop()
+
+
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
 
 
-RIGS = ("memory", "memory_issuer", "mariadb", "redis", *POSTGRES)
+RIGS = ("memory", "memory_issuer", "mariadb", "redis", "webhook", *POSTGRES)
 
 
 @pytest.fixture(params=RIGS)
@@ -105,6 +139,16 @@ def rig_mariadb(mariadb_server: MariadbServer) -> Rig:
 @pytest.fixture
 def rig_redis(redis_pair: RedisPair) -> Rig:
     return RedisRig(redis_plan.make_ready(redis_pair))
+
+
+@pytest.fixture
+def rig_webhook(request: pytest.FixtureRequest) -> Rig:
+    """Over the server that the command line names, else over the reference server."""
+    url, secret, bench = (request.config.getoption(name, None) for name in WEBHOOK)
+    if url:
+        return WebhookRig(url, admin_secret(secret), Bench(split(bench)), url)
+    server: ReferenceServer = request.getfixturevalue("reference_server")
+    return WebhookRig(server.url, server.admin, server.bench, "the reference server")
 
 
 @pytest.fixture

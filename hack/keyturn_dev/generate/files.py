@@ -9,6 +9,7 @@ import yaml
 from keyturn.api.crds import Schema, crds
 from keyturn.api.policies import POLICIES, AdmissionPolicy
 from keyturn.providers import discover
+from keyturn_dev.generate import webhook_api
 from keyturn_dev.generate.backends import backends_page
 from keyturn_dev.generate.diagram import with_diagram
 from keyturn_dev.matrix.page import matrix
@@ -97,6 +98,7 @@ def generated(root: Path) -> dict[Path, str]:
     if architecture.exists():
         files[architecture] = with_diagram(architecture.read_text(encoding="utf-8"))
         files[root / "docs" / "providers" / "index.md"] = backends_page()
+        files[root / "docs" / "providers" / "webhook" / "openapi.yaml"] = webhook_api.page()
     if (root / "tests").is_dir():
         files[root / "docs" / "fault-matrix.md"] = matrix(root)
     return files

@@ -89,6 +89,7 @@ class Backend:
     about_provider: str  # what ``kubectl explain`` says of the field
     in_plan: type[PlanHalf]
     about_plan: str
+    cluster_only: str = ""  # why a provider of a namespace may not name it, and what to do; "" if it may
 
 
 _KNOWN: dict[str, Backend] = {}
@@ -118,10 +119,24 @@ def one_backend() -> Rule:
     return Rule(f"[{named}].filter(x, x).size() == 1", f"name exactly one backend: set one of {fields}")
 
 
+def none_for_the_cluster_only() -> tuple[Rule, ...]:
+    """A provider of a namespace names none of the backends that only the whole cluster's may."""
+    return tuple(
+        Rule(f"!has(self.{backend.field})", backend.cluster_only, f".{backend.field}")
+        for backend in known()
+        if backend.cluster_only
+    )
+
+
 class NamesABackend(Model):
     """A spec that names one backend, by a field which that backend brought along."""
 
     half: ClassVar[Literal["in_provider", "in_plan"]]
+
+    @classmethod
+    def refused(cls) -> tuple[Rule, ...]:
+        """What admission refuses here because of what known backends are."""
+        return ()
 
     @property
     def named(self) -> tuple[Model, ...]:
@@ -155,7 +170,8 @@ class NamesABackend(Model):
                 **handler(half.__pydantic_core_schema__),
                 "description": words,
             }
-        resolved[KEY] = [one_backend().as_schema(), *resolved.get(KEY, [])]
+        made = (one_backend(), *cls.refused())
+        resolved[KEY] = [*(rule.as_schema() for rule in made), *resolved.get(KEY, [])]
         return schema
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar, Literal, cast
 from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.backends import NamesABackend, ProviderHalf
+from keyturn.api.backends import NamesABackend, ProviderHalf, none_for_the_cluster_only
 from keyturn.api.base import Model
-from keyturn.api.rules import distinct
+from keyturn.api.rules import Rule, distinct
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -56,9 +56,13 @@ class CredentialProviderSpec(NamesABackend):
     """Belongs to the backend's owner: what the backend is, and what plans may ask of it."""
 
     half: ClassVar[Literal["in_provider", "in_plan"]] = "in_provider"
-
     allow: Allow = Field(default=Allow(), description="What plans may ask for. Empty lists allow nothing.")
     approvals: Approvals = Field(default=Approvals(), description="Who must agree.")
+
+    @classmethod
+    def refused(cls) -> tuple[Rule, ...]:
+        """Backends that only the whole cluster's provider may name."""
+        return none_for_the_cluster_only()
 
     @property
     def backend(self) -> ProviderHalf | None:
@@ -80,3 +84,8 @@ class ClusterCredentialProviderSpec(CredentialProviderSpec):
     """A provider for several namespaces; its admin Secret lives in the operator's namespace."""
 
     namespace_selector: LabelSelector = Field(description="Namespaces whose plans may use this provider.")
+
+    @classmethod
+    def refused(cls) -> tuple[Rule, ...]:
+        """It may name them all."""
+        return ()

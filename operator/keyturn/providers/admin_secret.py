@@ -28,7 +28,7 @@ class AdminSecret:
         try:
             return value.reveal_text().strip()
         except Unsuitable:
-            raise self._unreadable(key, "UTF-8") from None
+            raise self.unreadable(key, "UTF-8") from None
 
     def sealed(self, key: str) -> Sealed:
         """A key's value as it is, unseen."""
@@ -41,7 +41,7 @@ class AdminSecret:
         """Where the rotator itself logs in."""
         port = self.text("port", needed=False) or str(default_port)
         if not port.isdigit() or not 0 < int(port) < 65536:
-            raise self._unreadable("port", "a port number")
+            raise self.unreadable("port", "a port number")
         host = self.text("host")
         if "," in host or host.startswith(("/", "@")):
             raise Misconfigured(
@@ -51,22 +51,25 @@ class AdminSecret:
 
     def admitted(self, path: str, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
         """These endpoints of a provider, if the Secret names each of their hosts in ``host`` or ``hosts``."""
-        listed = (self.text("host"), *self.text("hosts", needed=False).split(","))
-        allowed = {host.strip().lower() for host in listed if host.strip()}
         for index, endpoint in enumerate(endpoints):
-            if endpoint.host.lower() not in allowed:
-                raise Misconfigured(
-                    "HostNotAllowed",
-                    f"spec.{path}[{index}].host is not a host that the admin Secret {self.record.key} "
-                    "names: credentials go only where the Secret says. Add it to 'hosts' of that Secret, or correct "
-                    "the endpoint.",
-                )
+            self.require_host(f"{path}[{index}].host", endpoint.host)
         return tuple(endpoints)
+
+    def require_host(self, path: str, host: str) -> None:
+        """Of this field of a provider, which must be named in ``host`` or ``hosts``."""
+        listed = (self.text("host"), *self.text("hosts", needed=False).split(","))
+        if host.lower() not in {one.strip().lower() for one in listed if one.strip()}:
+            raise Misconfigured(
+                "HostNotAllowed",
+                f"spec.{path} is not a host that the admin Secret {self.record.key} names: credentials go only where "
+                "the Secret says. Add it to 'hosts' of that Secret, or correct the endpoint.",
+            )
 
     def _incomplete(self, key: str) -> Misconfigured:
         return Misconfigured(
             "AdminSecretIncomplete", f"The admin Secret {self.record.key} has no {key!r}: add that key."
         )
 
-    def _unreadable(self, key: str, wanted: str) -> Misconfigured:
+    def unreadable(self, key: str, wanted: str) -> Misconfigured:
+        """A key that does not hold what it should."""
         return Misconfigured("AdminSecretUnreadable", f"{key!r} of the admin Secret {self.record.key} is not {wanted}.")

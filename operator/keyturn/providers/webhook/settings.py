@@ -1,0 +1,112 @@
+"""What a plan, its provider and the admin Secret say, checked against each other. Touches no server."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from keyturn.core.sealed import Sealed
+from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
+from keyturn.providers.admin_secret import AdminSecret
+from keyturn.providers.allowing import matches, require_allowed
+from keyturn.providers.webhook.kinds import CLUSTER_ONLY, WebhookCredentials, WebhookServer
+
+_SHORTEST_KEY: Final = 32  # bytes; a random key of 32 letters and digits has more than 128 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where requests go, and how both sides know each other."""
+
+    host: str
+    port: int
+    path: str  # before /v1, without a slash at its end
+    key: Sealed
+    tls: ssl.SSLContext
+    loopback: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One plan at one server, ready to use."""
+
+    plan: str  # namespace/name
+    owner: str
+    slots: tuple[str, ...]
+    server: Server
+    known: tuple[str, ...]
+    system: str  # as first seen by the plan; "" before that
+    unlisted_accepted: bool  # the plan can live with a server that lists no sessions
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """All credentials this plan may touch."""
+        return (self.owner, *self.slots)
+
+    def declared(self, name: str) -> bool:
+        """Did the provider's owner say that this credential is meant to reach the data?"""
+        return matches(name, self.known)
+
+
+def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Settings:
+    """Everything the provider needs, or Misconfigured with the field and the way out."""
+    server, wanted = record.spec.backend, plan.spec.backend
+    if not isinstance(server, WebhookServer) or not isinstance(wanted, WebhookCredentials):
+        raise Misconfigured(
+            "BackendMismatch", "Plan and provider must both have spec.webhook: one names another backend."
+        )
+    if record.kind != "ClusterCredentialProvider":  # admission refuses it too; an older one may be stored
+        raise Misconfigured("WebhookNotAllowed", f"spec.webhook: {CLUSTER_ONLY}.")
+    require_allowed("webhook", wanted.owner, wanted.slots, record.spec.allow)
+    if len(wanted.principals) != len(wanted.slots) + 1:
+        raise Misconfigured(
+            "CredentialsRepeat", "spec.webhook.owner and spec.webhook.slots must be three different names."
+        )
+    words = AdminSecret(admin)
+    words.admitted("webhook.endpoints", [Endpoint(one.name, one.host, one.port) for one in server.endpoints])
+    require = plan.spec.verify.require
+    return Settings(
+        plan=str(plan.key),
+        owner=wanted.owner,
+        slots=tuple(wanted.slots),
+        server=_server(server, words),
+        known=tuple(server.known),
+        system=plan.status.system_id,
+        unlisted_accepted="Process" in require and "Session" not in require and plan.spec.retire.accept_blind_watch,
+    )
+
+
+def _server(named: WebhookServer, words: AdminSecret) -> Server:
+    try:
+        url = urlsplit(named.url)
+        host, port = url.hostname or "", url.port or 443
+    except ValueError:
+        host, port, url = "", 0, urlsplit("")
+    if url.scheme != "https" or not host or "@" in url.netloc or url.query or url.fragment:
+        raise Misconfigured(
+            "UrlUnreadable", "spec.webhook.url must be https, with a host and without user, query or fragment."
+        )
+    words.require_host("webhook.url", host)
+    return Server(host, port, url.path.rstrip("/"), _key(words), _tls(words), named.insecure_loopback)
+
+
+def _key(words: AdminSecret) -> Sealed:
+    key = Sealed(words.text("key"))  # without the newline that editors put at the end of files
+    if len(key.reveal()) < _SHORTEST_KEY:
+        raise words.unreadable(
+            "key", f"a key of at least {_SHORTEST_KEY} characters: make one with openssl rand -hex 32"
+        )
+    return key
+
+
+def _tls(words: AdminSecret) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=words.text("ca.crt"))
+    except (ssl.SSLError, ValueError):
+        context = None
+    if context is None:
+        raise words.unreadable("ca.crt", "a certificate in PEM")
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
