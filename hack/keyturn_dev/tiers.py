@@ -3,6 +3,8 @@
     hack/test                    every tier
     hack/test unit world         these tiers
     hack/test contract -k redis  what follows the tiers goes to pytest
+    hack/test contract --webhook URL --webhook-secret FILE --webhook-bench COMMAND
+                                 the contract over a server of your own, and nothing else (docs/providers/webhook.md)
     hack/test faults --all       everything there is, instead of a sample
     hack/test world --all        every schedule of the simulated world, within twenty minutes
     hack/test world --replay 'rotation: backend down@Roll+2'   one of them; seed:17 is a random one
@@ -64,6 +66,8 @@ def main() -> int:
         ).returncode
     if words[:2] == ["world", "--replay"]:
         return sweep(words[1:])
+    if any(word.partition("=")[0] == "--webhook" for word in words):
+        return over_a_webhook([w for w in words if w != "contract"])
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
@@ -139,6 +143,12 @@ def images_meanwhile(tiers: Sequence[str]) -> Generator[None]:
         yield
     finally:
         loading.wait()  # whether it went well, the tests have told
+
+
+def over_a_webhook(words: Sequence[str]) -> int:
+    """The contract of providers over a server that somebody wrote: it needs no cluster and no other server."""
+    suite = "tests/contract/test_provider_contract.py"
+    return subprocess.run((sys.executable, "-m", "pytest", suite, *words), cwd=ROOT, check=False).returncode
 
 
 def sweep(words: list[str]) -> int:

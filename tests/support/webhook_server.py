@@ -54,11 +54,11 @@ class Bench:
 
 
 class ReferenceServer:
-    """Started as its README says, on free ports."""
+    """Started as its README says, on free ports. ``program``: one of the tests' own that goes astray from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Path = EXAMPLE / "server.py") -> None:
         self.home = Path(tempfile.mkdtemp(prefix="keyturn-webhook-"))
-        words = (sys.executable, str(EXAMPLE / "server.py"), str(self.home), "--port", "0", "--door-port", "0")
+        words = (sys.executable, str(program), str(self.home), "--port", "0", "--door-port", "0")
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it says so once it serves
