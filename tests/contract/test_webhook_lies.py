@@ -18,10 +18,11 @@ import pytest
 from aiohttp import web
 
 from keyturn.core.gates import Wait, old_refused
-from keyturn.core.model import Existence, Idle, ObjectKey, Observation, Policy, Rotation, Side, Trial
+from keyturn.core.model import Existence, Idle, ObjectKey, Observation, Policy, Reach, Rotation, Side, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, KeyturnError, Misconfigured
 from keyturn.providers.webhook.provider import WebhookProvider
+from keyturn.reconciler.checklist import plan_problems
 from support.canaries import leaks
 from support.crooked_server import ABLE, KEY, Crooked, crooked, inventory, principal
 from support.postgres_plan import op
@@ -112,7 +113,7 @@ async def test_a_server_that_says_nothing_can_do_nothing_and_preflight_says_what
     server.says["capabilities"] = {}
     provider = server.setting.open()
     problems = {problem.reason for problem in (await provider.preflight(CURRENT)).problems}
-    assert problems == {"DisableIrreversible", "NotFenced", "SessionsUnlisted"}
+    assert problems == {"DisableIrreversible", "NotFenced"}
     able = provider.capabilities
     assert (able.lists_sessions, able.sees_refused_attempts, able.reversible_disable) == (False, False, False)
     assert able.disable_delay.total_seconds() == 3600
@@ -124,10 +125,15 @@ async def test_sessions_that_a_server_cannot_list_are_unknown_and_the_plan_must_
     assert {usage.idle for usage in seen.values()} == {Idle.UNKNOWN}
     assert "usage" not in server.verbs()
     accepting = server.setting.but(require=("Process",), blind=True)
-    assert (await accepting.open().preflight(CURRENT)).problems == ()
-    for lacking in (accepting.but(blind=False), accepting.but(require=("Process", "Session")), server.setting):
-        problems = (await lacking.open().preflight(CURRENT)).problems
-        assert [problem.reason for problem in problems] == ["SessionsUnlisted"]
+    for setting, problems in (
+        (accepting, set[str]()),
+        (accepting.but(blind=False), {"BlindSoak"}),
+        (accepting.but(require=("Process", "Session")), {"SessionsUnlisted"}),
+        (accepting.but(require=("Mounted",)), {"ProcessNotRequired"}),
+    ):
+        provider = setting.open()
+        assert await provider.reach() is Reach.UP
+        assert {one.reason for one in plan_problems(setting.records()[1].spec, provider)} == problems
 
 
 async def test_a_server_that_wants_to_name_credentials_itself_is_told_apart(server: Crooked):

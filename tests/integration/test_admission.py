@@ -46,6 +46,8 @@ from keyturn.api.rules import (
 from keyturn.providers.mariadb.kinds import NAME_FITS as ACCOUNT_NAME_FITS
 from keyturn.providers.postgres.kinds import NAME_FITS, NOT_RESERVED
 from keyturn.providers.redis.kinds import NAME_FITS as USER_NAME_FITS
+from keyturn.providers.webhook.kinds import CLUSTER_ONLY, URL_FITS
+from keyturn.providers.webhook.kinds import NAME_FITS as CREDENTIAL_NAME_FITS
 from keyturn_dev.cluster.api import ensure_cluster
 
 pytestmark = pytest.mark.integration
@@ -139,6 +141,22 @@ def redis_provider() -> Manifest:
     servers = [{"name": "primary", "host": "redis.shop.svc"}]
     made["metadata"]["name"] = "shop-redis"
     made["spec"]["redis"] = {"adminSecretRef": {"name": "redis-rotator"}, "endpoints": servers}
+    return made
+
+
+def webhook_plan() -> Manifest:
+    made = changed(plan, "spec/postgres", None)
+    made["spec"]["webhook"] = {"owner": "orders", "slots": ["orders_a", "orders_b"]}
+    return made
+
+
+def webhook_provider(kind: str = "ClusterCredentialProvider") -> Manifest:
+    made = changed(lambda: provider(kind), "spec/postgres", None)
+    places = [{"host": "orders.shop.svc", "port": 8444}]
+    made["spec"]["webhook"] = {"url": "https://rotator.shop.svc:8443", "adminSecretRef": {"name": "rotator"},
+                               "endpoints": places}  # fmt: skip
+    if kind == "ClusterCredentialProvider":
+        made["spec"]["namespaceSelector"] = {"matchLabels": {"team": "shop"}}
     return made
 
 
@@ -259,6 +277,13 @@ REFUSED = [
     (redis_provider, "spec/redis/endpoints/0/host", "rediss://redis", HOST.message),
     (redis_provider, "spec/redis/nodes", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
     (redis_provider, "spec/redis/known", ["*admin"], TRAILING_STAR.message),
+    (lambda: webhook_provider("CredentialProvider"), "spec/webhook/database", "orders", CLUSTER_ONLY),
+    (webhook_provider, "spec/webhook/url", "http://rotator.shop.svc", URL_FITS.message),
+    (webhook_provider, "spec/webhook/url", "https://me:you@rotator.shop.svc", URL_FITS.message),
+    (webhook_provider, "spec/webhook/url", "https://rotator.shop.svc/?to=169.254.169.254", URL_FITS.message),
+    (webhook_provider, "spec/webhook/endpoints/0/port", None, "Required value"),
+    (webhook_plan, "spec/webhook/slots", ["orders a", "orders_b"], CREDENTIAL_NAME_FITS.message),
+    (webhook_plan, "spec/webhook/slots", ["orders", "orders_b"], OWNER_APART.message),
     (rotation, "spec/mode", "Reckless", "supported values"),
     (rotation, "spec/planRef", None, "Required value"),
 ]
@@ -278,6 +303,9 @@ ACCEPTED = [
     mariadb_provider(),
     redis_plan(),
     redis_provider(),
+    webhook_plan(),
+    webhook_provider(),
+    changed(webhook_provider, "spec/webhook/url", "https://[fd12:3456::7]:8443/v/orders.db/"),
     plan(),
     rotation(),
     provider(),

@@ -52,7 +52,7 @@ class Setting:
             "providerRef": {"kind": self.kind, "name": "shop-webhook"},
             "webhook": {"owner": self.owner, "slots": list(self.slots)},
             "secret": {"name": "orders-door", "keys": {"LOGIN": "{username}:{password}@{host}:{port}"}},
-            "verify": {"require": list(self.require)}, "retire": {"acceptBlindWatch": self.blind},
+            "verify": {"require": list(self.require), "acceptBlindSoak": self.blind},
         })  # fmt: skip
         secret = {name: Sealed(value) for name, value in self.admin.items() if value}
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from keyturn.api.backends import none_for_the_cluster_only
 from keyturn.api.crds import crds
 from keyturn.ports import Misconfigured
-from keyturn.providers.webhook.kinds import CLUSTER_ONLY
+from keyturn.providers.webhook.kinds import CLUSTER_ONLY, URL_FITS
 from keyturn.providers.webhook.settings import read_settings
 from support.tls import Authority
 from support.webhook_plan import Setting
@@ -71,6 +72,29 @@ def test_only_the_clusters_provider_may_name_one_and_admission_says_so() -> None
     assert rule.as_schema() in schema("credentialproviders")["x-kubernetes-validations"]
     assert rule.as_schema() not in schema("clustercredentialproviders")["x-kubernetes-validations"]
     assert "webhook" in schema("clustercredentialproviders")["properties"]
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("https://rotator.shop.svc", True),
+        ("https://rotator.shop.svc:8443/", True),
+        ("https://10.96.0.10/v/orders.db", True),
+        ("https://[fd12:3456::7]:8443/orders/", True),
+        ("http://rotator.shop.svc", False),
+        ("https://me@rotator.shop.svc", False),
+        ("https://me:you@rotator.shop.svc", False),
+        ("https://rotator.shop.svc?a", False),
+        ("https://rotator.shop.svc#a", False),
+        ("https://rotator.shop.svc//x", False),
+        ("https://rotator.shop.svc/%2e%2e", False),
+        ("https://rotator.shop.svc\n.evil.example", False),
+        ("https://", False),
+    ],
+)
+def test_admission_takes_plain_addresses_of_https_alone(url: str, fits: bool) -> None:  # noqa: FBT001 -- a row's
+    pattern = URL_FITS.rule.removeprefix("self.matches('").removesuffix("')").replace("\\\\", "\\")
+    assert bool(re.fullmatch(pattern, url)) is fits
 
 
 def test_no_field_of_a_plan_allows_loopback() -> None:

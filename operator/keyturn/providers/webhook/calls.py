@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 
 import aiohttp
 from pydantic import ValidationError
-from yarl import URL
 
 from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Clock, Denied, OutcomeUnknown, Unavailable
@@ -118,7 +117,7 @@ class Caller:
     async def _at(self, address: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """At this very address: it is in the URL, so nobody looks the name up again. TLS is for the name."""
         server = self._server
-        url = URL.build(scheme="https", host=address, port=server.port, path=path)
+        url = f"https://{_bracketed(address)}:{server.port}{path}"
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=server.tls, force_close=True),
@@ -166,5 +165,10 @@ def _bytes(request: Said | None) -> bytes:
 
 
 def _authority(server: Server) -> str:
-    host = f"[{server.host}]" if ":" in server.host else server.host
+    host = _bracketed(server.host)
     return host if server.port == 443 else f"{host}:{server.port}"
+
+
+def _bracketed(host: str) -> str:
+    """As a URL has an IPv6 address."""
+    return f"[{host}]" if ":" in host else host

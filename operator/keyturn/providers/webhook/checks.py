@@ -39,7 +39,7 @@ def not_looked_at(findings: list[Finding], settings: Settings) -> tuple[Problem,
     return (loud, *unasked)
 
 
-def unable(told: CapabilitiesAnswer, settings: Settings) -> Iterator[Problem]:
+def unable(told: CapabilitiesAnswer) -> Iterator[Problem]:
     """Why Keyturn cannot work with a server that can no more than this."""
     if not told.reversible_disable:
         yield Problem(
@@ -52,10 +52,4 @@ def unable(told: CapabilitiesAnswer, settings: Settings) -> Iterator[Problem]:
             "NotFenced",
             "the webhook server does not say that it refuses changes that were overtaken (fences), so a stopped "
             "operator could come too late",
-        )
-    if not told.lists_sessions and not settings.unlisted_accepted:
-        yield Problem(
-            "SessionsUnlisted",
-            "the webhook server cannot list sessions: let every pod prove it by its processes (verify.require with "
-            "Process and without Session), and accept the rest with retire.acceptBlindWatch: true",
         )

@@ -115,6 +115,7 @@ LEAST: Final = Capabilities(
     tells_disabled_from_wrong=False,
     sees_refused_attempts=False,
     lists_sessions=False,
+    sees_use=False,
     disable_delay=UNSAID_DELAY,
     usage_lag=UNSAID_DELAY,
     settles=timedelta(minutes=1),

@@ -48,6 +48,8 @@ _GONE: Final = (Existence.RETIRED, Existence.ABSENT)
 class WebhookProvider:
     """Satisfies ``ports.Provider`` for one plan at one server."""
 
+    issuer = None
+
     def __init__(
         self,
         settings: Settings,
@@ -104,7 +106,7 @@ class WebhookProvider:
         answer = await self._caller.ask("preflight", request, wire.PreflightAnswer, *values)
         about_current = () if current is None else (await self._inventory()).problems(current.id)
         return Checklist(
-            (*checks.unable(await self._able(), self._settings), *about_current, *checks.found(answer.problems)),
+            (*checks.unable(await self._able()), *about_current, *checks.found(answer.problems)),
             checks.not_looked_at(answer.unchecked, self._settings),
         )
 
@@ -262,6 +264,7 @@ class WebhookProvider:
             tells_disabled_from_wrong=told.tells_disabled_from_wrong,
             sees_refused_attempts=told.sees_refused_attempts,
             lists_sessions=told.lists_sessions,
+            sees_use=told.lists_sessions,
             disable_delay=timedelta(seconds=told.disable_delay_seconds),
             usage_lag=timedelta(seconds=told.usage_lag_seconds),
             settles=timedelta(seconds=told.settles_seconds),

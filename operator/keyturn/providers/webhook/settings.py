@@ -38,7 +38,6 @@ class Settings:
     server: Server
     known: tuple[str, ...]
     system: str  # as first seen by the plan; "" before that
-    unlisted_accepted: bool  # the plan can live with a server that lists no sessions
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -66,7 +65,6 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
         )
     words = AdminSecret(admin)
     words.admitted("webhook.endpoints", [Endpoint(one.name, one.host, one.port) for one in server.endpoints])
-    require = plan.spec.verify.require
     return Settings(
         plan=str(plan.key),
         owner=wanted.owner,
@@ -74,7 +72,6 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
         server=_server(server, words),
         known=tuple(server.known),
         system=plan.status.system_id,
-        unlisted_accepted="Process" in require and "Session" not in require and plan.spec.retire.accept_blind_watch,
     )
 
 
