@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from keyturn.api.kinds import ClusterCredentialProviderSpec, PlanStatus, RotationPlanSpec
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Credential, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.ports import Clock, Credential, PlanRecord, Provider, ProviderRecord, SecretRecord
 from keyturn.providers.recent import Recent
 from keyturn.providers.webhook.addresses import Resolve, looked_up
 from keyturn.providers.webhook.provider import WebhookProvider
@@ -62,10 +62,15 @@ class Setting:
         )
 
     def open(
-        self, own: OwnLabels | None = None, *, resolve: Resolve = looked_up, seconds: float = 10
+        self,
+        own: OwnLabels | None = None,
+        *,
+        resolve: Resolve = looked_up,
+        seconds: float = 10,
+        clock: Clock | None = None,
     ) -> WebhookProvider:
         settings = read_settings(*self.records())
-        return WebhookProvider(settings, own or Recent(), WallClock(), resolve=resolve, seconds=seconds)
+        return WebhookProvider(settings, own or Recent(), clock or WallClock(), resolve=resolve, seconds=seconds)
 
     def but(self, **changes: Any) -> Setting:
         return replace(self, **changes)

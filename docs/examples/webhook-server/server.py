@@ -42,7 +42,7 @@ def _handler(ask: Ask, signatures: Signatures) -> Callable[[web.Request], Awaita
     async def answer(request: web.Request) -> web.Response:
         body, key = await request.read(), None
         try:
-            key = signatures.believe(request.headers, request.method, request.path, body)
+            key = signatures.believe(request.headers, request.method, request.raw_path, body)
             status, said = 200, await ask(json.loads(body) if body else {})
         except Distrusted as refused:
             status, said = 401, {"code": refused.code}

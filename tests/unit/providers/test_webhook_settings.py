@@ -51,6 +51,8 @@ def test_a_newline_at_the_end_of_the_key_is_the_editors() -> None:
         ({"admin": ADMIN | {"ca.crt": ""}}, "AdminSecretIncomplete", "'ca.crt'"),
         ({"admin": ADMIN | {"ca.crt": "no certificate"}}, "AdminSecretUnreadable", "'ca.crt'"),
         ({"slots": ("orders_a", "orders")}, "CredentialsRepeat", "three different names"),
+        ({"slots": ("orders_a", "orders b")}, "NameNotSent", "letters, digits"),
+        ({"slots": ("orders_a", "kt" + "a1" * 20)}, "NameNotSent", "nothing was asked"),
     ],
 )
 def test_what_cannot_work_is_told_with_its_field(changes: dict[str, Any], reason: str, words: str) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
@@ -39,9 +37,8 @@ from keyturn.providers.webhook.calls import CALL_SECONDS, Caller
 from keyturn.providers.webhook.inventory import Inventory
 from keyturn.providers.webhook.kinds import LEAST
 from keyturn.providers.webhook.sessions import OwnLabels, sessions_of, usage_by_id
-from keyturn.providers.webhook.settings import Settings, read_settings
+from keyturn.providers.webhook.settings import Settings, read_settings, require_name
 
-_NAME: Final = TypeAdapter[str](wire.Name)
 _GONE: Final = (Existence.RETIRED, Existence.ABSENT)
 
 
@@ -149,7 +146,7 @@ class WebhookProvider:
             if not (await self._able()).lists_sessions:
                 return usage_by_id(ids, (), "the webhook server cannot list sessions")
             request = wire.UsageRequest(
-                about=self._about, ids=[_named(id_) for id_ in ids], control=_sent(control), label=label
+                about=self._about, ids=[require_name(id_) for id_ in ids], control=_sent(control), label=label
             )
             answer = await self._caller.ask("usage", request, wire.UsageAnswer, control.value)
         except KeyturnError as error:
@@ -164,7 +161,7 @@ class WebhookProvider:
         """Where the server can see them."""
         if not (await self._able()).sees_refused_attempts:
             return ()
-        request = wire.AttemptsRequest(about=self._about, id=_named(id_), since=since)
+        request = wire.AttemptsRequest(about=self._about, id=require_name(id_), since=since)
         answer = await self._caller.ask("refused-attempts", request, wire.AttemptsAnswer)
         found = sessions_of(answer.attempts, self._own)
         return tuple(
@@ -197,7 +194,7 @@ class WebhookProvider:
             op=_op(op),
             credential=_sent(new),
             old_id=old_id,
-            strangers=[_named(name) for name in strangers],
+            strangers=[require_name(name) for name in strangers],
         )
         await self._caller.change("contain", request, wire.DoneAnswer, new.value)
         found = await self._read_back(op, new.id, Existence.ACTIVE)
@@ -220,7 +217,7 @@ class WebhookProvider:
     async def end_sessions(self, op: Op, id_: str) -> int:
         """Of a credential that cannot log in: the plan's, or a stranger that was contained."""
         await self.identify()
-        request = wire.ChangeRequest(about=self._about, op=_op(op), id=_named(id_))
+        request = wire.ChangeRequest(about=self._about, op=_op(op), id=require_name(id_))
         return (await self._caller.change("end-sessions", request, wire.EndedAnswer)).ended
 
     async def delete(self, op: Op, id_: str) -> None:
@@ -235,7 +232,7 @@ class WebhookProvider:
     async def _change(self, verb: str, op: Op, id_: str, wanted: Sequence[Existence]) -> None:
         self._require_ours(id_)
         await self.identify()
-        request = wire.ChangeRequest(about=self._about, op=_op(op), id=_named(id_))
+        request = wire.ChangeRequest(about=self._about, op=_op(op), id=require_name(id_))
         await self._caller.change(verb, request, wire.DoneAnswer)
         await self._read_back(op, id_, *wanted)
 
@@ -309,17 +306,7 @@ def _op(op: Op) -> wire.Op:
 
 
 def _sent(credential: Credential) -> wire.Credential:
-    return wire.Credential(id=_named(credential.id), value=credential.value)
-
-
-def _named(id_: str) -> str:
-    """A name that can be sent: the Secret's, above all, may hold any."""
-    try:
-        return _NAME.validate_python(id_)
-    except ValidationError:
-        raise Misconfigured(
-            "NameNotSent", "A credential's name is not made of letters, digits and _ . : @ - alone: nothing was asked."
-        ) from None
+    return wire.Credential(id=require_name(credential.id), value=credential.value)
 
 
 def opened_by(clock: Clock) -> Open:

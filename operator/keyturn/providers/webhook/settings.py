@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter, ValidationError
+
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
 from keyturn.providers.admin_secret import AdminSecret
 from keyturn.providers.allowing import matches, require_allowed
 from keyturn.providers.webhook.kinds import CLUSTER_ONLY, WebhookCredentials, WebhookServer
+from keyturn.providers.webhook.wire import Name
 
+_NAME: Final = TypeAdapter[str](Name)
 _SHORTEST_KEY: Final = 32  # bytes; a random key of 32 letters and digits has more than 128 bits
 
 
@@ -65,6 +69,8 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
         )
     words = AdminSecret(admin)
     words.admitted("webhook.endpoints", [Endpoint(one.name, one.host, one.port) for one in server.endpoints])
+    for name in (wanted.owner, *wanted.slots):
+        require_name(name)
     return Settings(
         plan=str(plan.key),
         owner=wanted.owner,
@@ -73,6 +79,16 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
         known=tuple(server.known),
         system=plan.status.system_id,
     )
+
+
+def require_name(name: str) -> str:
+    """One that can be sent: a Secret, above all, may hold any. Raises Misconfigured."""
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError:
+        raise Misconfigured(
+            "NameNotSent", "A credential's name is not made of letters, digits and _ . : @ - alone: nothing was asked."
+        ) from None
 
 
 def _server(named: WebhookServer, words: AdminSecret) -> Server:
