@@ -66,7 +66,7 @@ def main() -> int:
         ).returncode
     if words[:2] == ["world", "--replay"]:
         return sweep(words[1:])
-    if any(word.partition("=")[0] == "--webhook" for word in words):
+    if names_a_webhook(words):
         return over_a_webhook([w for w in words if w != "contract"])
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
@@ -143,6 +143,11 @@ def images_meanwhile(tiers: Sequence[str]) -> Generator[None]:
         yield
     finally:
         loading.wait()  # whether it went well, the tests have told
+
+
+def names_a_webhook(words: Sequence[str]) -> bool:
+    """Shall the contract run over a server that the command line names?"""
+    return any(word.partition("=")[0] == "--webhook" for word in words)
 
 
 def over_a_webhook(words: Sequence[str]) -> int:

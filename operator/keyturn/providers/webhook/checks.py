@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 from keyturn.core.model import Problem
+from keyturn.ports import Capabilities, Misconfigured
 from keyturn.providers.webhook.settings import Settings
 from keyturn.providers.webhook.wire import CapabilitiesAnswer, Finding
 
@@ -37,6 +39,25 @@ def not_looked_at(findings: list[Finding], settings: Settings) -> tuple[Problem,
         return unasked
     loud = Problem("LoopbackAllowed", "spec.webhook.insecureLoopback is for tests: take it out of the provider")
     return (loud, *unasked)
+
+
+def capabilities(told: CapabilitiesAnswer) -> Capabilities:
+    """What the server told, as the reconciler knows it. Raises Misconfigured if we cannot work so at all."""
+    if told.naming != "ours":
+        raise Misconfigured(
+            "NamingUnsupported",
+            "The webhook server wants to name credentials itself, which this version of Keyturn cannot follow.",
+        )
+    return Capabilities(
+        reversible_disable=told.reversible_disable,
+        tells_disabled_from_wrong=told.tells_disabled_from_wrong,
+        sees_refused_attempts=told.sees_refused_attempts,
+        lists_sessions=told.lists_sessions,
+        sees_use=told.lists_sessions,  # it has no other way to tell
+        disable_delay=timedelta(seconds=told.disable_delay_seconds),
+        usage_lag=timedelta(seconds=told.usage_lag_seconds),
+        settles=timedelta(seconds=told.settles_seconds),
+    )
 
 
 def unable(told: CapabilitiesAnswer) -> Iterator[Problem]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from keyturn.core.model import Existence, Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import (
-    Capabilities,
     Checklist,
     Clock,
     Credential,
@@ -251,21 +250,7 @@ class WebhookProvider:
     async def _able(self) -> wire.CapabilitiesAnswer:
         """What the server can do, asked anew. Raises Misconfigured if we cannot work so at all."""
         told = await self._caller.ask("capabilities", None, wire.CapabilitiesAnswer)
-        if told.naming != "ours":
-            raise Misconfigured(
-                "NamingUnsupported",
-                "The webhook server wants to name credentials itself, which this version of Keyturn cannot follow.",
-            )
-        self.capabilities = Capabilities(
-            reversible_disable=told.reversible_disable,
-            tells_disabled_from_wrong=told.tells_disabled_from_wrong,
-            sees_refused_attempts=told.sees_refused_attempts,
-            lists_sessions=told.lists_sessions,
-            sees_use=told.lists_sessions,
-            disable_delay=timedelta(seconds=told.disable_delay_seconds),
-            usage_lag=timedelta(seconds=told.usage_lag_seconds),
-            settles=timedelta(seconds=told.settles_seconds),
-        )
+        self.capabilities = checks.capabilities(told)
         return told
 
     async def _system(self) -> str:
