@@ -56,6 +56,7 @@ class CredentialProviderSpec(NamesABackend):
     """Belongs to the backend's owner: what the backend is, and what plans may ask of it."""
 
     half: ClassVar[Literal["in_provider", "in_plan"]] = "in_provider"
+
     allow: Allow = Field(default=Allow(), description="What plans may ask for. Empty lists allow nothing.")
     approvals: Approvals = Field(default=Approvals(), description="Who must agree.")
 
