@@ -13,7 +13,7 @@ from aiohttp import web
 from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
-from keyturn.providers.webhook.calls import LARGEST_ANSWER
+from keyturn.providers.outside import LARGEST_ANSWER
 from keyturn.providers.webhook.provider import WebhookProvider
 from support.crooked_server import NAME, Crooked, crooked, dawdle, hang_up, inventory, pour, principal
 from support.postgres_plan import op
@@ -222,12 +222,12 @@ async def test_an_answer_that_does_not_fit_is_refused_whole(server: Crooked, nam
 async def test_usage_that_cannot_be_read_is_unknown(server: Crooked, said: dict[str, Any]):
     server.says["usage"] = said
     seen = (await server.setting.open().usage([SLOT_A], CURRENT))[SLOT_A]
-    assert (seen.idle, seen.blind) == (Idle.UNKNOWN, "sessions could not be listed: AnswerUnreadable")
+    assert (seen.idle, seen.blind) == (Idle.UNKNOWN, "sessions could not be listed: AnswerTooLarge")
 
 
 async def test_a_large_answer_is_not_read_to_its_end(server: Crooked):
     server.whole["inventory"] = lambda request, _server: pour(request, b" " * 64 * 1024, 0)
-    assert (await refusal(server.setting.open())).reason == "AnswerUnreadable"
+    assert (await refusal(server.setting.open())).reason == "AnswerTooLarge"
     server.says["test"] = json.dumps({"outcome": "Works"}).encode() + b" " * LARGEST_ANSWER
     assert await server.setting.open().test(CURRENT) is Trial.DOWN
 

@@ -12,8 +12,8 @@ from keyturn.api.kinds import ClusterCredentialProviderSpec, PlanStatus, Rotatio
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Clock, Credential, PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.providers.addresses import Resolve, looked_up
 from keyturn.providers.recent import Recent
-from keyturn.providers.webhook.addresses import Resolve, looked_up
 from keyturn.providers.webhook.provider import WebhookProvider
 from keyturn.providers.webhook.sessions import OwnLabels
 from keyturn.providers.webhook.settings import read_settings

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Final
 
 from keyturn.api.provider_kinds import Allow
+from keyturn.api.rules import Rule
 from keyturn.ports import Misconfigured
+
+URL_FITS = Rule(
+    r"self.matches('^https://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$')",
+    "write an address like https://rotator.shop.svc:8443/orders: https, a host, and no user, query or fragment",
+)
+CLUSTER_ONLY: Final = (
+    "an address that the operator shall call may only stand in a ClusterCredentialProvider: ask an administrator of "
+    "the cluster to write one, and let the plan's providerRef name it with kind: ClusterCredentialProvider"
+)
 
 
 def require_allowed(field: str, owner: str, slots: Sequence[str], allow: Allow) -> None:

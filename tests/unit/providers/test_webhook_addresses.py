@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from keyturn.ports import Misconfigured, Unavailable
-from keyturn.providers.webhook.addresses import callable_addresses, refusal
+from keyturn.providers.addresses import callable_addresses, refusal
 
 REFUSED = {
     "127.0.0.1": "loopback",
@@ -66,7 +66,7 @@ def answering(*addresses: str) -> tuple[list[str], object]:
 
 
 def looked_up(resolve: object) -> tuple[str, ...]:
-    return asyncio.run(callable_addresses("rotator.shop.svc", 8443, resolve, loopback=False))  # type: ignore[arg-type]
+    return asyncio.run(callable_addresses("webhook.url", "rotator.shop.svc", 8443, resolve, loopback=False))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("address", REFUSED)

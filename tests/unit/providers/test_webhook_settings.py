@@ -10,7 +10,7 @@ import pytest
 from keyturn.api.backends import none_for_the_cluster_only
 from keyturn.api.crds import crds
 from keyturn.ports import Misconfigured
-from keyturn.providers.webhook.kinds import CLUSTER_ONLY, URL_FITS
+from keyturn.providers.allowing import CLUSTER_ONLY, URL_FITS
 from keyturn.providers.webhook.settings import read_settings
 from support.tls import Authority
 from support.webhook_plan import Setting
@@ -21,14 +21,14 @@ SETTING = Setting("https://rotator.shop.svc:8443/orders/", ADMIN, loopback=False
 
 
 def test_the_url_says_where_to_call() -> None:
-    server = read_settings(*SETTING.records()).server
+    server = read_settings(*SETTING.records()).server.target
     assert (server.host, server.port, server.path, server.loopback) == ("rotator.shop.svc", 8443, "/orders", False)
 
 
 def test_the_port_of_https_need_not_be_said_and_hosts_may_be_addresses() -> None:
-    assert read_settings(*SETTING.but(url="https://rotator.shop.svc").records()).server.port == 443
+    assert read_settings(*SETTING.but(url="https://rotator.shop.svc").records()).server.target.port == 443
     there = SETTING.but(url="https://[fd12:3456::7]:8443", admin=ADMIN | {"hosts": "fd12:3456::7"})
-    assert read_settings(*there.records()).server.host == "fd12:3456::7"
+    assert read_settings(*there.records()).server.target.host == "fd12:3456::7"
 
 
 def test_a_newline_at_the_end_of_the_key_is_the_editors() -> None:
@@ -69,10 +69,11 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def test_only_the_clusters_provider_may_name_one_and_admission_says_so() -> None:
-    (rule,) = none_for_the_cluster_only()
-    assert rule.message == CLUSTER_ONLY
-    assert rule.as_schema() in schema("credentialproviders")["x-kubernetes-validations"]
-    assert rule.as_schema() not in schema("clustercredentialproviders")["x-kubernetes-validations"]
+    rules = none_for_the_cluster_only()
+    assert {rule.message for rule in rules} == {CLUSTER_ONLY}
+    for rule in rules:
+        assert rule.as_schema() in schema("credentialproviders")["x-kubernetes-validations"]
+        assert rule.as_schema() not in schema("clustercredentialproviders")["x-kubernetes-validations"]
     assert "webhook" in schema("clustercredentialproviders")["properties"]
 
 

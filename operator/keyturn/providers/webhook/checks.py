@@ -35,7 +35,7 @@ def not_looked_at(findings: list[Finding], settings: Settings) -> tuple[Problem,
         Problem(f"{one.value}Unchecked", f"the webhook server cannot look whether this is so: {WORDS[one]}")
         for one in dict.fromkeys(findings)
     )
-    if not settings.server.loopback:
+    if not settings.server.target.loopback:
         return unasked
     loud = Problem("LoopbackAllowed", "spec.webhook.insecureLoopback is for tests: take it out of the provider")
     return (loud, *unasked)

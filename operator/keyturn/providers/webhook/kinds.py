@@ -13,16 +13,9 @@ from keyturn.api.base import Ref
 from keyturn.api.rules import Rule, distinct, keyed, ruled
 from keyturn.core.rendering import Place
 from keyturn.ports import Capabilities
+from keyturn.providers.allowing import CLUSTER_ONLY, URL_FITS
 
 NAME_FITS = Rule("self.matches('^[A-Za-z0-9_.:@-]+$')", "write a credential's name of letters, digits and _ . : @ -")
-URL_FITS = Rule(
-    r"self.matches('^https://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$')",
-    "write an address like https://rotator.shop.svc:8443/orders: https, a host, and no user, query or fragment",
-)
-CLUSTER_ONLY: Final = (
-    "an address that the operator shall call may only stand in a ClusterCredentialProvider: ask an administrator of "
-    "the cluster to write one, and let the plan's providerRef name it with kind: ClusterCredentialProvider"
-)
 
 CredentialName = Annotated[str, Field(min_length=1, max_length=63, json_schema_extra=ruled(NAME_FITS))]
 KnownName = Annotated[str, Field(min_length=1, max_length=63)]

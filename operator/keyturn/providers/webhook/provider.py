@@ -26,12 +26,12 @@ from keyturn.ports import (
     Unavailable,
     Usage,
 )
+from keyturn.providers.addresses import Resolve, looked_up
 from keyturn.providers.opening import Open
 from keyturn.providers.recent import Recent
 from keyturn.providers.telling import said
 from keyturn.providers.values import minted, require_escrowed, require_fit
 from keyturn.providers.webhook import checks, failures, wire
-from keyturn.providers.webhook.addresses import Resolve, looked_up
 from keyturn.providers.webhook.calls import CALL_SECONDS, Caller
 from keyturn.providers.webhook.inventory import Inventory
 from keyturn.providers.webhook.kinds import LEAST
@@ -260,7 +260,7 @@ class WebhookProvider:
 
     def _remembered(self, system: str) -> str:
         """The system's name as we keep it: a digest, for the server's words go nowhere."""
-        server = self._settings.server
+        server = self._settings.server.target
         name = f"webhook/{server.host}:{server.port}/{hashlib.sha256(system.encode()).hexdigest()[:32]}"
         if self._settings.system and name != self._settings.system:
             raise Denied(

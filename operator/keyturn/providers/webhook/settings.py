@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
 from keyturn.providers.admin_secret import AdminSecret
-from keyturn.providers.allowing import matches, require_allowed
-from keyturn.providers.webhook.kinds import CLUSTER_ONLY, WebhookCredentials, WebhookServer
+from keyturn.providers.allowing import CLUSTER_ONLY, matches, require_allowed
+from keyturn.providers.outside import Target, target
+from keyturn.providers.webhook.kinds import WebhookCredentials, WebhookServer
 from keyturn.providers.webhook.wire import Name
 
 _NAME: Final = TypeAdapter[str](Name)
@@ -24,12 +23,8 @@ _SHORTEST_KEY: Final = 32  # bytes; a random key of 32 letters and digits has mo
 class Server:
     """Where requests go, and how both sides know each other."""
 
-    host: str
-    port: int
-    path: str  # before /v1, without a slash at its end
+    target: Target
     key: Sealed
-    tls: ssl.SSLContext
-    loopback: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +87,7 @@ def require_name(name: str) -> str:
 
 
 def _server(named: WebhookServer, words: AdminSecret) -> Server:
-    try:
-        url = urlsplit(named.url)
-        host, port = url.hostname or "", url.port or 443
-    except ValueError:
-        host, port, url = "", 0, urlsplit("")
-    if url.scheme != "https" or not host or "@" in url.netloc or url.query or url.fragment:
-        raise Misconfigured(
-            "UrlUnreadable", "spec.webhook.url must be https, with a host and without user, query or fragment."
-        )
-    words.require_host("webhook.url", host)
-    return Server(host, port, url.path.rstrip("/"), _key(words), _tls(words), named.insecure_loopback)
+    return Server(target("webhook.url", named.url, words, loopback=named.insecure_loopback), _key(words))
 
 
 def _key(words: AdminSecret) -> Sealed:
@@ -112,14 +97,3 @@ def _key(words: AdminSecret) -> Sealed:
             "key", f"a key of at least {_SHORTEST_KEY} characters: make one with openssl rand -hex 32"
         )
     return key
-
-
-def _tls(words: AdminSecret) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cadata=words.text("ca.crt"))
-    except (ssl.SSLError, ValueError):
-        context = None
-    if context is None:
-        raise words.unreadable("ca.crt", "a certificate in PEM")
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

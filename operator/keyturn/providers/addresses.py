@@ -1,6 +1,6 @@
 """Which addresses may be called at all, and what a host name means just now: looked up once, checked, then called.
 
-    spec.webhook.url ---- host name ---- resolve ---- [10.3.0.7] ---- connect to 10.3.0.7, TLS for the host name
+    a provider's field ---- host name ---- resolve ---- [10.3.0.7] ---- connect to 10.3.0.7, TLS for the host name
                                             |
                              every address is checked; one that is refused refuses all
 
@@ -71,8 +71,8 @@ async def looked_up(host: str, port: int) -> Sequence[str]:
     return tuple(dict.fromkeys(str(place[4][0]) for place in found))
 
 
-async def callable_addresses(host: str, port: int, resolve: Resolve, *, loopback: bool) -> tuple[str, ...]:
-    """Where this host may be called just now, each once.
+async def callable_addresses(field: str, host: str, port: int, resolve: Resolve, *, loopback: bool) -> tuple[str, ...]:
+    """Where this host, which stands in this field of a provider, may be called just now, each once.
 
     Raises:
         Unavailable: nobody knows the name at the moment.
@@ -83,12 +83,12 @@ async def callable_addresses(host: str, port: int, resolve: Resolve, *, loopback
     except (OSError, UnicodeError):
         found = ()
     if not found:
-        raise Unavailable("HostUnknown", "The host of spec.webhook.url has no address just now: see the cluster's DNS.")
+        raise Unavailable("HostUnknown", f"The host of spec.{field} has no address just now: see the cluster's DNS.")
     for text in found:
         if why := refusal(text, loopback=loopback):
             raise Misconfigured(
                 "AddressRefused",
-                f"The host of spec.webhook.url leads to a {why} address, which Keyturn never calls: give the server an "
+                f"The host of spec.{field} leads to a {why} address, which Keyturn never calls: give the server an "
                 "address of its own, a Service above all.",
             )
     return found
