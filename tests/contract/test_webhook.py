@@ -222,7 +222,7 @@ async def test_an_answer_that_does_not_fit_is_refused_whole(server: Crooked, nam
 async def test_usage_that_cannot_be_read_is_unknown(server: Crooked, said: dict[str, Any]):
     server.says["usage"] = said
     seen = (await server.setting.open().usage([SLOT_A], CURRENT))[SLOT_A]
-    assert (seen.idle, seen.blind) == (Idle.UNKNOWN, "sessions could not be listed: AnswerTooLarge")
+    assert (seen.idle, seen.blind) == (Idle.UNKNOWN, "sessions could not be listed: AnswerUnreadable")
 
 
 async def test_a_large_answer_is_not_read_to_its_end(server: Crooked):
