@@ -12,6 +12,7 @@ SERVERS = {  # Debian's packages; newer PostgreSQLs come as a wheel
     "postgresql-15": Path("/usr/lib/postgresql/15/bin/initdb"),
     "mariadb-server": Path("/usr/sbin/mariadbd"),
     "redis-server": Path("/usr/bin/redis-server"),
+    "rabbitmq-server": Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
-from support import mariadb_plan, redis_plan
+from support import mariadb_plan, rabbitmq_plan, redis_plan
 from support.closing import all_closed
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
@@ -21,7 +21,8 @@ from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.mariadb_server import MariadbServer
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
-from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RedisRig, Rig
+from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RabbitmqRig, RedisRig, Rig
+from support.rabbitmq_server import RabbitmqServer
 from support.redis_server import RedisPair
 from support.webhook_plan import WebhookRig
 from support.webhook_server import Bench, ReferenceServer, admin_secret
@@ -92,6 +93,13 @@ def mariadb_server() -> Iterator[MariadbServer]:
 
 
 @pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitmqServer]:
+    started = RabbitmqServer().start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
 def redis_pair() -> Iterator[RedisPair]:
     started = RedisPair()
     yield started
@@ -108,7 +116,7 @@ def reference_server() -> Iterator[ReferenceServer]:
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
 
 
-RIGS = ("memory", "memory_issuer", "mariadb", "redis", "webhook", *POSTGRES)
+RIGS = ("memory", "memory_issuer", "mariadb", "rabbitmq", "redis", "webhook", *POSTGRES)
 
 
 @pytest.fixture(params=RIGS)
@@ -134,6 +142,11 @@ def rig_memory_issuer() -> Rig:
 @pytest.fixture
 def rig_mariadb(mariadb_server: MariadbServer) -> Rig:
     return MariadbRig(mariadb_plan.make_ready(mariadb_server))
+
+
+@pytest.fixture
+def rig_rabbitmq(rabbitmq_server: RabbitmqServer) -> Rig:
+    return RabbitmqRig(rabbitmq_plan.make_ready(rabbitmq_server))
 
 
 @pytest.fixture

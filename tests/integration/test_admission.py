@@ -45,6 +45,8 @@ from keyturn.api.rules import (
 )
 from keyturn.providers.mariadb.kinds import NAME_FITS as ACCOUNT_NAME_FITS
 from keyturn.providers.postgres.kinds import NAME_FITS, NOT_RESERVED
+from keyturn.providers.rabbitmq.kinds import NAME_FITS as BROKER_NAME_FITS
+from keyturn.providers.rabbitmq.kinds import VHOST_FITS
 from keyturn.providers.redis.kinds import NAME_FITS as USER_NAME_FITS
 from keyturn.providers.webhook.kinds import CLUSTER_ONLY, URL_FITS
 from keyturn.providers.webhook.kinds import NAME_FITS as CREDENTIAL_NAME_FITS
@@ -133,6 +135,19 @@ def mariadb_provider() -> Manifest:
     made = changed(provider, "spec/postgres", None)
     servers = [{"host": "mariadb.shop.svc"}]
     made["spec"]["mariadb"] = {"adminSecretRef": {"name": "rotator"}, "endpoints": servers, "database": "shop"}
+    return made
+
+
+def rabbitmq_plan() -> Manifest:
+    made = changed(plan, "spec/postgres", None)
+    made["spec"]["rabbitmq"] = {"owner": "orders", "slots": ["orders_a", "orders_b"]}
+    return made
+
+
+def rabbitmq_provider() -> Manifest:
+    made = changed(provider, "spec/postgres", None)
+    servers = [{"host": "rabbitmq.shop.svc"}]
+    made["spec"]["rabbitmq"] = {"adminSecretRef": {"name": "rotator"}, "endpoints": servers, "vhost": "/"}
     return made
 
 
@@ -274,6 +289,9 @@ REFUSED = [
     (mariadb_plan, "spec/mariadb/slots", ["orders_a", "root"], ACCOUNT_NAME_FITS.message),
     (mariadb_plan, "spec/mariadb/owner", "orders'@'%", ACCOUNT_NAME_FITS.message),
     (mariadb_provider, "spec/mariadb/database", None, "Required value"),
+    (rabbitmq_plan, "spec/rabbitmq/slots", ["orders_a", "guest"], BROKER_NAME_FITS.message),
+    (rabbitmq_provider, "spec/rabbitmq/vhost", "%2F", VHOST_FITS.message),
+    (rabbitmq_provider, "spec/rabbitmq/known", ["*admin"], TRAILING_STAR.message),
     (redis_provider, "spec/redis/endpoints/0/host", "rediss://redis", HOST.message),
     (redis_provider, "spec/redis/nodes", [{"host": "a"}, {"host": "b"}], "Duplicate value"),
     (redis_provider, "spec/redis/known", ["*admin"], TRAILING_STAR.message),
@@ -301,6 +319,8 @@ def test_bad_input_is_refused_with_its_sentence(
 ACCEPTED = [
     mariadb_plan(),
     mariadb_provider(),
+    rabbitmq_plan(),
+    rabbitmq_provider(),
     redis_plan(),
     redis_provider(),
     webhook_plan(),

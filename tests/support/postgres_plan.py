@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -25,7 +25,12 @@ ROTATOR_PASSWORD = "rotator-password-of-a-test"
 OWNER, SLOT_A, SLOT_B = "orders_owner", "orders_a", "orders_b"
 CURRENT = Credential(SLOT_A, Sealed("current-password-of-a-test"))
 
-OPENED: list[PostgresProvider] = []  # closed after each test: a provider keeps its rotator's session while it lives
+
+class Closed(Protocol):
+    async def close(self) -> None: ...
+
+
+OPENED: list[Closed] = []  # closed after each test: what keeps a session open while it lives
 
 
 def op(step: str = "Create", generation: int = 1, epoch: int = 1, rotation: str = "rotation-1") -> Op:

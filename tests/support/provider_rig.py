@@ -15,9 +15,10 @@ from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
 from keyturn.providers.mariadb.connections import OwnThreads
 from keyturn.providers.postgres.connections import OwnSessions
+from keyturn.providers.rabbitmq.controls import Controls
 from keyturn.providers.redis.connections import OwnClients
 from keyturn.providers.redis.refusals import Refusals
-from support import mariadb_plan, redis_plan
+from support import mariadb_plan, rabbitmq_plan, redis_plan
 from support.memory_backend import MemoryBackend, Role
 from support.memory_issuer import MemoryIssuer
 from support.memory_provider import MemoryProvider
@@ -200,6 +201,38 @@ class MariadbRig(RealTime):
 
     def _login(self, credential: Credential, **options: str) -> pymysql.Connection:
         return self.setting.server.connect(credential.id, credential.value.reveal_text(), **options)
+
+
+class RabbitmqRig(RealTime):
+    """A real server."""
+
+    free = SLOT_B
+
+    def __init__(self, setting: rabbitmq_plan.Setting) -> None:
+        self.setting, self.version = setting, setting.server.version
+        self.current = rabbitmq_plan.CURRENT
+        self._controls = Controls()
+        self.provider: Provider = self.again()
+
+    def again(self) -> Provider:
+        return self.setting.open(self._controls)
+
+    async def admits(self, credential: Credential) -> bool:
+        return await rabbitmq_plan.logs_in(self.setting.server, credential)
+
+    @asynccontextmanager
+    async def somebody(self, credential: Credential) -> AsyncGenerator[None]:
+        async with rabbitmq_plan.session(self.setting.server, credential):
+            yield
+
+    def unplug(self) -> None:
+        self.setting.server.halt()
+
+    def add_stranger(self) -> Credential:
+        server = self.setting.server
+        server.put("users", SNEAKY.id, password=SNEAKY.value.reveal_text(), tags="")
+        server.put("permissions", "/", SNEAKY.id, configure="", write="", read="^orders")
+        return SNEAKY
 
 
 class MemoryRig(RealTime):

@@ -68,6 +68,7 @@ IMAGES: Mapping[str, Image] = {
         Image("probe", "operator/Dockerfile.probe", {"keyturn_probe": "operator/keyturn_probe"}),
         Image("demo", f"{_DEMO}/Dockerfile", {"apps": f"{_DEMO}/apps"}, packages=("--only-group", "demo")),
         Image("redis", f"{_DEMO}/redis.Dockerfile"),
+        Image("rabbitmq", f"{_DEMO}/rabbitmq.Dockerfile"),
         Image("postgres", f"{_DEMO}/postgres.Dockerfile", {"serve": f"{_DEMO}/postgres-serve.sh"}),
     )
 }

@@ -9,15 +9,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails
 
 from keyturn.api import rules
-from keyturn.api.base import Model, Name
-from keyturn.api.rules import KEY, Rule, ruled
+from keyturn.api.base import Model, Name, Ref
+from keyturn.api.rules import KEY, Rule, keyed, ruled
 from keyturn.core.rendering import Place
 
 
@@ -31,6 +31,10 @@ class ServerEndpoint(Model):
         description="Host name or address, as it shall stand in rendered URLs.",
         json_schema_extra=ruled(rules.HOST),
     )
+    port: int = Field(ge=1, le=65535, description="TCP port.")
+
+
+E = TypeVar("E", bound=ServerEndpoint)
 
 
 class ProviderHalf(Model):
@@ -50,6 +54,43 @@ class ProviderHalf(Model):
     @abstractmethod
     def where(self) -> str:
         """The same for people, every endpoint of it: ``shop at postgres.shop.svc:5432``."""
+
+
+class ServerHalf(ProviderHalf, Generic[E]):
+    """A server that is logged in to: the rotator's Secret, where consumers log in. What is within it, backends say."""
+
+    called: ClassVar[str] = ""  # what people are told before the name of what is within it
+
+    admin_secret_ref: Ref = Field(
+        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
+        json_schema_extra=ruled(rules.NOT_OURS),
+    )
+    endpoints: list[E] = Field(
+        min_length=1,
+        max_length=8,
+        description="Where consumers log in; every one of them is tested.",
+        json_schema_extra=keyed("name"),
+    )
+
+    @property
+    @abstractmethod
+    def within(self) -> str:
+        """The part of the server that consumers log in to, as templates say ``{database}``."""
+
+    @property
+    def admin_secret(self) -> str:
+        """Name of the rotator's Secret."""
+        return self.admin_secret_ref.name
+
+    @property
+    def place(self) -> Place:
+        """The first endpoint."""
+        return Place(self.endpoints[0].host, self.endpoints[0].port, self.within)
+
+    @property
+    def where(self) -> str:
+        """For people, every endpoint."""
+        return f"{self.called}{self.within} at " + ", ".join(f"{one.host}:{one.port}" for one in self.endpoints)
 
 
 class PlanHalf(Model):

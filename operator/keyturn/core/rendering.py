@@ -44,7 +44,7 @@ def unknown_placeholders(template: str) -> tuple[str, ...]:
 
 
 def render(templates: Mapping[str, str], login: Login, place: Place) -> dict[str, Sealed]:
-    """Every managed key's value for this credential. In a URL, user name and password are percent-encoded."""
+    """Every managed key's value for this credential. In a URL, names and the password are percent-encoded."""
     return {key: _fill(template, login, place) for key, template in templates.items()}
 
 
@@ -79,13 +79,15 @@ def _fill(template: str, login: Login, place: Place) -> Sealed:
         "password": quote(password, safe="") if url else password,
         "host": place.host,
         "port": str(place.port),
-        "database": place.database,
+        "database": quote(place.database, safe="") if url else place.database,
     }
     return Sealed(_FIELD.sub(lambda found: values[found.group(1)], template))
 
 
 def _read(key: str, template: str, value: Sealed, place: Place) -> dict[str, str]:
-    known = {"host": place.host, "port": str(place.port), "database": place.database}
+    url = "://" in template
+    database = quote(place.database, safe="") if url else place.database
+    known = {"host": place.host, "port": str(place.port), "database": database}
     seen: set[str] = set()
     pattern = ""
     for i, part in enumerate(_FIELD.split(template)):
@@ -104,5 +106,4 @@ def _read(key: str, template: str, value: Sealed, place: Place) -> dict[str, str
         found = None
     if found is None:
         raise TemplateMismatch(f"key {key} does not look like its template; check host, port, database and options")
-    url = "://" in template
     return {name: unquote(text) if url else text for name, text in found.groupdict().items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
+from keyturn.api.backends import TakingTurns
 from keyturn.api.provider_kinds import Allow
 from keyturn.api.rules import Rule
 from keyturn.ports import Misconfigured
@@ -34,6 +35,23 @@ def require_allowed(field: str, owner: str, slots: Sequence[str], allow: Allow) 
                 f"spec.{field}.slots[{index}] {slot!r} matches no pattern of the provider's allow.slots: add one "
                 "there.",
             )
+
+
+def require_users_apart(field: str, wanted: TakingTurns, rotator: str, reserved: str) -> None:
+    """Owner and slots are three users, none of them the rotator or the server's own. Raises Misconfigured otherwise."""
+    named = (("owner", wanted.owner), *((f"slots[{i}]", slot) for i, slot in enumerate(wanted.slots)))
+    for part, name in named:
+        if name == rotator:
+            raise Misconfigured(
+                "RotatorAsUser",
+                f"spec.{field}.{part} is the rotator itself, which cannot rotate its own login: use another user.",
+            )
+        if name == reserved:
+            raise Misconfigured(
+                "NameReserved", f"spec.{field}.{part}: {reserved} is the server's own; use another user."
+            )
+    if len(wanted.principals) != len(named):
+        raise Misconfigured("UsersRepeat", f"spec.{field}.owner and spec.{field}.slots must be three different users.")
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import REDACTED
 
 _QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes", "httpx")  # at DEBUG some print whole objects
-_SILENT = ("psycopg",)  # its words are a backend's
+_SILENT = ("psycopg", "aiormq")  # their words are a backend's
 _LONGEST = 400  # characters of a library's line
 _TELLING = re.compile(r"pass(word|wd|phrase)?$|secret$|token$|authorization$|dsn$|verifier$", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")

@@ -67,3 +67,13 @@ def test_other_braces_are_literal_text() -> None:
     login = Login("orders", Sealed("s3cret"))
     assert render(templates, login, PLACE)["json"].reveal() == b'{"user": "orders", "password": "s3cret"}'
     assert unknown_placeholders("{user}:{password}") == ("user",)
+
+
+def test_a_database_in_a_url_is_percent_encoded_and_elsewhere_it_is_not() -> None:
+    """RabbitMQ's first virtual host is called ``/``."""
+    templates = {"URL": "amqps://{username}:{password}@{host}:{port}/{database}", "VHOST": "{database}"}
+    place = Place("rabbitmq.shop.svc", 5671, "/")
+    written = render(templates, Login("orders", Sealed("s3cret")), place)
+    assert written["URL"].reveal() == b"amqps://orders:s3cret@rabbitmq.shop.svc:5671/%2F"
+    assert written["VHOST"].reveal() == b"/"
+    assert extract(templates, written, place).username == "orders"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ssl
 
+import httpx
 import pytest
+from aiormq.exceptions import AMQPConnectionError
 from pymysql import err
 from redis import exceptions
 
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.providers.mariadb import failures as mariadb
+from keyturn.providers.rabbitmq import failures as rabbitmq
 from keyturn.providers.redis import failures as redis
 
 THEIRS = "hunter2 in the driver's own words"
@@ -102,3 +105,59 @@ def test_a_login_at_mariadb(error: Exception, kind: mariadb.Login, trial: Trial)
     assert (found.kind, found.trial) == (kind, trial)
     assert isinstance(mariadb.rotators_login(kind), KeyturnError)
     assert THEIRS not in str(found)
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "writing"),
+    [
+        (httpx.ConnectError(THEIRS), Unavailable, Unavailable),  # nothing was sent
+        (httpx.ReadTimeout(THEIRS), Unavailable, OutcomeUnknown),
+        (AMQPConnectionError(THEIRS), Unavailable, OutcomeUnknown),
+        (TimeoutError(THEIRS), Unavailable, OutcomeUnknown),
+        (caused(httpx.ConnectError(THEIRS), ssl.SSLError(THEIRS)), Misconfigured, Misconfigured),
+    ],
+)
+def test_rabbitmq(error: Exception, expected: type[KeyturnError], writing: type[KeyturnError]) -> None:
+    for found, wanted in ((rabbitmq.explained(error), expected), (rabbitmq.explained(error, writing=True), writing)):
+        assert type(found) is wanted
+        assert THEIRS not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "expected", "writing"),
+    [
+        (401, '{"error":"not_authorised","reason":"Login failed"}', "AdminRefused", "AdminRefused"),
+        (401, THEIRS, "RotatorLacksRights", "RotatorLacksRights"),
+        (400, THEIRS, "ServerRefused", "ServerRefused"),
+        (302, THEIRS, "NotManagementApi", "NotManagementApi"),
+        (503, THEIRS, "ServerBusy", "ConnectionLost"),
+    ],
+)
+def test_an_answer_of_rabbitmqs_management_api(status: int, words: str, expected: str, writing: str) -> None:
+    answer = httpx.Response(status, text=words, headers={"location": "https://elsewhere"})
+    for mode, reason in ((False, expected), (True, writing)):
+        with pytest.raises(KeyturnError) as refused:
+            rabbitmq.require_well(answer, writing=mode)
+        assert refused.value.reason == reason
+        assert THEIRS not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        (403, THEIRS, Trial.REFUSED),
+        (530, "connection refused for user 'a': user connection limit (0) is reached", Trial.DISABLED),
+        (530, "connection refused for user 'a': user connection limit (10) is reached", Trial.DOWN),
+        (530, "access to vhost '/' refused for user 'a': connection limit (0) is reached", Trial.DOWN),
+        (530, "access to vhost '/' refused for user 'a'", Trial.LACKING),
+        (530, "vhost shop not found", Trial.LACKING),
+        (320, THEIRS, Trial.DOWN),
+    ],
+)
+def test_what_rabbitmq_says_when_it_hangs_up(code: int, words: str, expected: Trial) -> None:
+    assert rabbitmq.LoginFailed(rabbitmq.refusal(code, words)).trial is expected

@@ -41,7 +41,7 @@ def setting() -> Setting:
 def test_a_good_plan_is_read(setting: Setting):
     settings = read_settings(*setting.records())
     assert settings.plan == "shop/orders-db"
-    assert settings.roles == ("orders_owner", "orders_a", "orders_b")
+    assert settings.principals == ("orders_owner", "orders_a", "orders_b")
     assert [node.host for node in settings.nodes] == ["postgres.shop.svc"]
     assert "rotator-password" not in repr(settings)
 

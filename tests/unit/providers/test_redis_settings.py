@@ -35,7 +35,7 @@ def test_all_servers_are_asked_and_the_one_that_takes_writes_comes_first() -> No
     found = read_settings(*SETTING.records())
     assert [node.port for node in found.nodes] == [6379, 6380]
     assert [endpoint.port for endpoint in found.endpoints] == [6379]
-    assert found.users == ("orders", "orders_a", "orders_b")
+    assert found.principals == ("orders", "orders_a", "orders_b")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from keyturn.providers.admin_secret import AdminSecret
 from keyturn.providers.allowing import CLUSTER_ONLY
 from keyturn.providers.manual.kinds import ByHand, Check, Console
 from keyturn.providers.outside import Target, target
+from keyturn.providers.server import mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,7 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
     """Everything the provider needs, or Misconfigured with the field and the way out."""
     console, wanted = record.spec.backend, plan.spec.backend
     if not isinstance(console, Console) or not isinstance(wanted, ByHand):
-        raise Misconfigured(
-            "BackendMismatch", "Plan and provider must both have spec.manual: one names another backend."
-        )
+        raise mismatch("manual")
     if record.kind != "ClusterCredentialProvider":  # admission refuses it too; an older one may be stored
         raise Misconfigured("ManualNotAllowed", f"spec.manual: {CLUSTER_ONLY}.")
     if wanted.hand_over == plan.spec.secret.name:

@@ -103,7 +103,7 @@ async def _rows(connection: Connection, findings: Findings) -> list[tuple[Any, .
 
 async def _book(connection: Connection, findings: Findings, rules: tuple[Rule, ...]) -> Book:
     settings = findings.settings
-    names: list[str] = [*settings.roles, *([findings.current] if findings.current else [])]
+    names: list[str] = [*settings.principals, *([findings.current] if findings.current else [])]
     found = {str(name): frozenset(groups) for name, groups in await ask(connection, _GROUPS, [names])}
     of_owner = found.get(settings.owner, frozenset()) | {settings.owner}
     groups = {name: found.get(name, frozenset()) | of_owner | {name} for name in names}
@@ -119,7 +119,7 @@ async def _book(connection: Connection, findings: Findings, rules: tuple[Rule, .
 def _by_name(rules: Sequence[Rule], findings: Findings) -> None:
     """Whatever the address: a line that names one slot and not the other."""
     settings = findings.settings
-    roles, slots = set(settings.roles), set(settings.slots)
+    roles, slots = set(settings.principals), set(settings.slots)
     for rule in rules:
         named, users = roles & set(rule.users), set(rule.users)
         if named and not slots <= users and "all" not in users and f"+{settings.owner}" not in users:

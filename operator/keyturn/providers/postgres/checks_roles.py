@@ -14,7 +14,7 @@ from keyturn.providers.telling import listed
 
 
 async def _power(connection: Connection, findings: Findings) -> None:
-    reached = await powerful_reach(connection, findings.settings.roles)
+    reached = await powerful_reach(connection, findings.settings.principals)
     if reached:
         findings.block(
             "RoleTooPowerful",
@@ -127,7 +127,7 @@ async def _membership(connection: Connection, findings: Findings) -> None:
                 "revoke it "
                 f"from {slot}.",
             )
-    rows = await ask(connection, _GRANTS, [list(findings.settings.roles)])
+    rows = await ask(connection, _GRANTS, [list(findings.settings.principals)])
     if rows:
         pairs = listed(f"{member} on {role}" for member, role in rows)
         findings.block(
@@ -137,7 +137,7 @@ async def _membership(connection: Connection, findings: Findings) -> None:
 
 
 async def _tags(connection: Connection, findings: Findings) -> None:
-    for role in (await read_roles(connection, findings.settings.roles)).values():
+    for role in (await read_roles(connection, findings.settings.principals)).values():
         if role.tag and role.tag.plan != findings.settings.plan:
             findings.block(
                 "OtherPlansRole",

@@ -125,7 +125,7 @@ async def _functions(connection: Connection, findings: Findings) -> None:
         )
     rows = await ask(connection, "SELECT role::text, owner::text FROM keyturn.listed()")
     owners = {str(role): str(owner) for role, owner in rows}
-    absent = [role for role in findings.settings.roles if owners.get(role) != findings.settings.owner]
+    absent = [role for role in findings.settings.principals if owners.get(role) != findings.settings.owner]
     if absent:
         findings.block(
             "RoleNotManaged",
@@ -157,7 +157,7 @@ async def _createrole(connection: Connection, findings: Findings, *, has_attribu
             "RotatorLacksRights", f"The rotator is no member of {listed(str(row[0]) for row in missing)}: GRANT it."
         )
     if connection.info.server_version >= 160000:
-        if missing := await ask(connection, _ADMIN_ON, [list(findings.settings.roles)]):
+        if missing := await ask(connection, _ADMIN_ON, [list(findings.settings.principals)]):
             findings.block(
                 "RotatorLacksRights",
                 f"The rotator has no ADMIN on {listed(str(row[0]) for row in missing)}: run createrole-16.sql again.",

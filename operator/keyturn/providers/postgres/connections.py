@@ -92,7 +92,7 @@ class Connector:
         self._settings = settings
         self._own = own
         self._connection = dialler(own.dial)
-        self._authority = None if settings.insecure else AuthorityFile(settings.authority)
+        self._authority = None if settings.insecure else AuthorityFile(settings.authority.encode())
         # held while a session opens and while sessions are listed: one not registered yet would look like somebody's
         self.still = asyncio.Lock()
         self._idle: list[Connection] = []  # the rotator's sessions that nobody uses just now

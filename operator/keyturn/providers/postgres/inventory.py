@@ -48,8 +48,8 @@ _STRANGERS: Final = """
 
 async def inventory(connection: Connection, settings: Settings) -> tuple[Principal, ...]:
     """Owner and slots with their state, and strangers with the way they reach the data."""
-    roles = await read_roles(connection, settings.roles)
-    ours = tuple(_principal(name, roles.get(name)) for name in settings.roles)
+    roles = await read_roles(connection, settings.principals)
+    ours = tuple(_principal(name, roles.get(name)) for name in settings.principals)
     way_out = f"revoke that, or declare the login: COMMENT ON ROLE … IS '{KNOWN} <who it is>'"
     strangers = tuple(
         Principal(name, Existence.ACTIVE, stranger=True, why=f"{way}; {way_out}")
@@ -60,7 +60,7 @@ async def inventory(connection: Connection, settings: Settings) -> tuple[Princip
 
 async def find_strangers(connection: Connection, settings: Settings, besides: Sequence[str] = ()) -> Mapping[str, str]:
     """Each stranger and the way it reaches the data; those named in ``besides`` also if they cannot log in."""
-    names = {"declared": list(settings.roles), "owner": settings.owner, "rotator": settings.user}
+    names = {"declared": list(settings.principals), "owner": settings.owner, "rotator": settings.user}
     cursor = await connection.execute(_STRANGERS, {**names, "known": KNOWN, "besides": list(besides)})
     return {str(name): str(way) for name, way in await cursor.fetchall()}
 
@@ -79,13 +79,13 @@ async def free_slot(connection: Connection, settings: Settings, current_id: str)
     Raises:
         Misconfigured: the current credential is not of this plan, or no slot is free, with the reason for each.
     """
-    if current_id not in settings.roles:
+    if current_id not in settings.principals:
         raise Misconfigured(
             "CurrentNotDeclared",
             f"The Secret holds the role {current_id!r}, which is neither spec.postgres.owner nor one of "
             "spec.postgres.slots.",
         )
-    roles = await read_roles(connection, settings.roles)
+    roles = await read_roles(connection, settings.principals)
     reasons: list[str] = []
     for slot in settings.slots:
         if slot == current_id:

@@ -7,11 +7,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from keyturn.api import rules
-from keyturn.api.backends import Backend, ProviderHalf, ServerEndpoint, TakingTurns
-from keyturn.api.base import Ref
-from keyturn.api.rules import Rule, keyed, ruled
-from keyturn.core.rendering import Place
+from keyturn.api.backends import Backend, ServerEndpoint, ServerHalf, TakingTurns
+from keyturn.api.rules import Rule, ruled
 from keyturn.ports import Capabilities
 
 NAME_FITS = Rule(
@@ -32,19 +29,9 @@ class PostgresEndpoint(ServerEndpoint):
     port: int = Field(default=5432, ge=1, le=65535, description="TCP port.")
 
 
-class PostgresServer(ProviderHalf):
+class PostgresServer(ServerHalf[PostgresEndpoint]):
     """A PostgreSQL server and how the rotator reaches it."""
 
-    admin_secret_ref: Ref = Field(
-        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
-        json_schema_extra=ruled(rules.NOT_OURS),
-    )
-    endpoints: list[PostgresEndpoint] = Field(
-        min_length=1,
-        max_length=8,
-        description="Where consumers log in; every one of them is tested.",
-        json_schema_extra=keyed("name"),
-    )
     database: str = Field(min_length=1, max_length=63, description="The database that consumers log in to.")
     rotator: Literal["Functions", "CreateRole"] = Field(
         default="Functions",
@@ -61,19 +48,9 @@ class PostgresServer(ProviderHalf):
     )
 
     @property
-    def admin_secret(self) -> str:
-        """Name of the rotator's Secret."""
-        return self.admin_secret_ref.name
-
-    @property
-    def place(self) -> Place:
-        """The first endpoint and the database."""
-        return Place(self.endpoints[0].host, self.endpoints[0].port, self.database)
-
-    @property
-    def where(self) -> str:
-        """For people."""
-        return f"{self.database} at " + ", ".join(f"{endpoint.host}:{endpoint.port}" for endpoint in self.endpoints)
+    def within(self) -> str:
+        """The database."""
+        return self.database
 
 
 class PostgresRoles(TakingTurns):

@@ -61,14 +61,14 @@ class PostgresProvider:
         """The declared system's own name: system identifier and database. Raises like a mutation would."""
         async with self._connector.admin() as admin:
             system = await self._identity.require(admin)
-            self.capabilities = await read_abilities(admin, self._settings.roles)
+            self.capabilities = await read_abilities(admin, self._settings.principals)
             return system.name
 
     async def reach(self) -> Reach:
         """Does the rotator's own login work? Never raises."""
         try:
             async with self._connector.admin() as admin:
-                self.capabilities = await read_abilities(admin, self._settings.roles)
+                self.capabilities = await read_abilities(admin, self._settings.principals)
                 return Reach.UP
         except Unavailable:
             return Reach.DOWN
@@ -167,7 +167,7 @@ class PostgresProvider:
         """Only of a role that cannot log in: the plan's, or a stranger that was contained."""
         _ = op
         async with self._writing() as admin:
-            if id_ not in self._settings.roles and not await contained(admin, id_):
+            if id_ not in self._settings.principals and not await contained(admin, id_):
                 raise refused("KT001")
             return await self._changes.terminate(admin, id_)
 
@@ -212,7 +212,7 @@ class PostgresProvider:
         return Tag.of(self._settings.plan, op, mark)
 
     def _require_ours(self, id_: str) -> None:
-        if id_ not in self._settings.roles:
+        if id_ not in self._settings.principals:
             raise refused("KT001")
 
 

@@ -7,43 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyturn.core.sealed import Sealed
-from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
+from keyturn.ports import Misconfigured, PlanRecord, ProviderRecord, SecretRecord
 from keyturn.providers.admin_secret import AdminSecret
 from keyturn.providers.allowing import require_allowed
 from keyturn.providers.postgres.kinds import PostgresRoles, PostgresServer
+from keyturn.providers.server import ServerSettings, mismatch, read_server
 
 LONGEST_NAME = 63  # bytes: NAMEDATALEN - 1 of every stock build
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(ServerSettings):
     """One plan on one server, ready to use."""
 
-    plan: str  # namespace/name
-    owner: str
-    slots: tuple[str, ...]
     database: str
-    admin: Endpoint
-    user: str
-    password: Sealed
-    authority: bytes  # PEM; empty only if insecure
-    endpoints: tuple[Endpoint, ...]
     functions: bool
     acknowledged_15: bool
-    insecure: bool
-    system: str  # as first seen by the plan; "" before that
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """All roles this plan may touch."""
-        return (self.owner, *self.slots)
-
-    @property
-    def nodes(self) -> tuple[Endpoint, ...]:
-        """Every server that is asked for sessions, each once."""
-        by_address = {(node.host, node.port): node for node in (self.admin, *self.endpoints)}
-        return tuple(by_address.values())
 
 
 def _require_name(field: str, name: str) -> None:
@@ -71,26 +50,13 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
     """Everything the provider needs, or Misconfigured with the field and the way out."""
     server, wanted = record.spec.backend, plan.spec.backend
     if not isinstance(server, PostgresServer) or not isinstance(wanted, PostgresRoles):
-        raise Misconfigured(
-            "BackendMismatch", "Plan and provider must both have spec.postgres: one names another backend."
-        )
+        raise mismatch("postgres")
     words = AdminSecret(admin)
-    user = words.text("user")
-    own = words.endpoint(5432)
-    _require_roles(wanted, user)
+    _require_roles(wanted, words.text("user"))
     require_allowed("postgres", wanted.owner, wanted.slots, record.spec.allow)
     return Settings(
-        plan=str(plan.key),
-        owner=wanted.owner,
-        slots=tuple(wanted.slots),
+        **read_server("postgres", server, wanted, plan, words, 5432).shared,
         database=server.database,
-        admin=own,
-        user=user,
-        password=words.sealed("password"),
-        authority=words.text("ca.crt", needed=not server.insecure).encode(),
-        endpoints=words.admitted("postgres.endpoints", [Endpoint(e.name, e.host, e.port) for e in server.endpoints]),
         functions=server.rotator == "Functions",
         acknowledged_15=server.acknowledge_create_role_on_15,
-        insecure=server.insecure,
-        system=plan.status.system_id,
     )

@@ -116,7 +116,7 @@ def _users(settings: Settings, everywhere: Everywhere, current: Credential | Non
             "OwnerTooPowerful",
             f"{settings.owner} may change users (ACL SETUSER); Keyturn does not rotate such users: take -@admin",
         )
-    if current is not None and current.id in settings.users:
+    if current is not None and current.id in settings.principals:
         for user in everywhere.of(current.id):
             yield from _current(current.id, user, rules, settings)
 

@@ -8,10 +8,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from keyturn.api import rules
-from keyturn.api.backends import Backend, ProviderHalf, ServerEndpoint, TakingTurns
-from keyturn.api.base import Ref
+from keyturn.api.backends import Backend, ServerEndpoint, ServerHalf, TakingTurns
 from keyturn.api.rules import Rule, distinct, keyed, ruled
-from keyturn.core.rendering import Place
 from keyturn.ports import Capabilities
 
 NAME_FITS = Rule(
@@ -29,19 +27,11 @@ class RedisEndpoint(ServerEndpoint):
     port: int = Field(default=6379, ge=1, le=65535, description="TCP port.")
 
 
-class RedisServer(ProviderHalf):
+class RedisServer(ServerHalf[RedisEndpoint]):
     """A Redis or Valkey server, its replicas, and how the rotator reaches them."""
 
-    admin_secret_ref: Ref = Field(
-        description="Secret with user, password, host, port and ca.crt. A credential names where it may be sent.",
-        json_schema_extra=ruled(rules.NOT_OURS),
-    )
-    endpoints: list[RedisEndpoint] = Field(
-        min_length=1,
-        max_length=8,
-        description="Where consumers log in; every one of them is tested.",
-        json_schema_extra=keyed("name"),
-    )
+    called = "database "
+
     nodes: list[RedisEndpoint] = Field(
         default_factory=list[RedisEndpoint],
         max_length=16,
@@ -62,19 +52,9 @@ class RedisServer(ProviderHalf):
     )
 
     @property
-    def admin_secret(self) -> str:
-        """Name of the rotator's Secret."""
-        return self.admin_secret_ref.name
-
-    @property
-    def place(self) -> Place:
-        """The first endpoint and the database's number."""
-        return Place(self.endpoints[0].host, self.endpoints[0].port, str(self.database))
-
-    @property
-    def where(self) -> str:
-        """For people."""
-        return f"database {self.database} at " + ", ".join(f"{one.host}:{one.port}" for one in self.endpoints)
+    def within(self) -> str:
+        """The database's number."""
+        return str(self.database)
 
 
 class RedisUsers(TakingTurns):

@@ -58,7 +58,7 @@ class Everywhere:
         """Users that can log in somewhere and reach the data, and whom nobody declared."""
         found: list[Principal] = []
         for name in self.names:
-            if name in settings.users or name == settings.user or settings.declared(name):
+            if name in settings.principals or name == settings.user or settings.declared(name):
                 continue
             if self.existence(name) is Existence.ACTIVE and (way := self.way(name, settings)):
                 found.append(Principal(name, Existence.ACTIVE, stranger=True, why=f"{way}; {_WAY_OUT}"))

@@ -74,7 +74,7 @@ class RedisProvider:
     async def inventory(self) -> tuple[Principal, ...]:
         """Owner, slots and strangers, as open as on the server where they are most so."""
         found = await look(self._connector, self._settings.nodes)
-        ours = tuple(found.principal(name) for name in self._settings.users)
+        ours = tuple(found.principal(name) for name in self._settings.principals)
         return (*ours, *found.strangers(self._settings))
 
     async def preflight(self, current: Credential | None, clients: Sequence[str] = ()) -> Checklist:
@@ -85,7 +85,7 @@ class RedisProvider:
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
-        if current_id not in self._settings.users:
+        if current_id not in self._settings.principals:
             raise Misconfigured(
                 "CurrentNotDeclared",
                 f"The Secret holds the user {current_id!r}, which is neither spec.redis.owner nor one of "
@@ -181,7 +181,7 @@ class RedisProvider:
             async with self._connector.admin(node, writing=True) as wire:
                 user = (await changes.users(wire)).get(id_)
                 cut = user is not None and user.tag is not None and user.tag.state is Mark.CONTAINED
-                if id_ not in self._settings.users and user is not None and not cut:
+                if id_ not in self._settings.principals and user is not None and not cut:
                     raise _not_ours(id_)
                 if user is not None and user.existence is Existence.ACTIVE:
                     raise Denied("StillEnabled", "The user can still log in: its sessions are ended only after that.")
@@ -233,7 +233,9 @@ class RedisProvider:
                 replicating = {one.user for one in await identity.listed(wire) if one.replica}
             for name in names:
                 users = [user for user in found.of(name) if user is not None]
-                declared = name in self._settings.users or name == self._settings.user or self._settings.declared(name)
+                declared = (
+                    name in self._settings.principals or name == self._settings.user or self._settings.declared(name)
+                )
                 reaches = not users or found.way(name, self._settings)
                 if declared or not reaches or name in replicating or any(user.rules.administers for user in users):
                     raise Denied(
@@ -246,7 +248,7 @@ class RedisProvider:
         return Tag.of(self._settings.plan, op, mark)
 
     def _require_ours(self, id_: str) -> None:
-        if id_ not in self._settings.users:
+        if id_ not in self._settings.principals:
             raise _not_ours(id_)
 
     def _require_slot(self, new: Credential) -> None:

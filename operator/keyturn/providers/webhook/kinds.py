@@ -24,8 +24,6 @@ KnownName = Annotated[str, Field(min_length=1, max_length=63)]
 class WebhookEndpoint(ServerEndpoint):
     """Where consumers log in."""
 
-    port: int = Field(ge=1, le=65535, description="TCP port.")
-
 
 class WebhookServer(ProviderHalf):
     """A server that speaks Keyturn's protocol for one backend. Only a ClusterCredentialProvider may name one."""

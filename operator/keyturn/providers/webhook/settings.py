@@ -8,10 +8,11 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Endpoint, Misconfigured, PlanRecord, ProviderRecord, SecretRecord
+from keyturn.ports import Misconfigured, PlanRecord, ProviderRecord, SecretRecord
 from keyturn.providers.admin_secret import AdminSecret
 from keyturn.providers.allowing import CLUSTER_ONLY, matches, require_allowed
 from keyturn.providers.outside import Target, target
+from keyturn.providers.server import mismatch, places
 from keyturn.providers.webhook.kinds import WebhookCredentials, WebhookServer
 from keyturn.providers.webhook.wire import Name
 
@@ -52,9 +53,7 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
     """Everything the provider needs, or Misconfigured with the field and the way out."""
     server, wanted = record.spec.backend, plan.spec.backend
     if not isinstance(server, WebhookServer) or not isinstance(wanted, WebhookCredentials):
-        raise Misconfigured(
-            "BackendMismatch", "Plan and provider must both have spec.webhook: one names another backend."
-        )
+        raise mismatch("webhook")
     if record.kind != "ClusterCredentialProvider":  # admission refuses it too; an older one may be stored
         raise Misconfigured("WebhookNotAllowed", f"spec.webhook: {CLUSTER_ONLY}.")
     require_allowed("webhook", wanted.owner, wanted.slots, record.spec.allow)
@@ -63,7 +62,7 @@ def read_settings(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord)
             "CredentialsRepeat", "spec.webhook.owner and spec.webhook.slots must be three different names."
         )
     words = AdminSecret(admin)
-    words.admitted("webhook.endpoints", [Endpoint(one.name, one.host, one.port) for one in server.endpoints])
+    words.admitted("webhook.endpoints", places(server.endpoints))
     for name in (wanted.owner, *wanted.slots):
         require_name(name)
     return Settings(
