@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec
 from keyturn.core.model import ObjectKey, Op
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Credential, PlanRecord, ProviderRecord, SecretRecord
+from keyturn.ports import Credential, PlanRecord, Provider, ProviderRecord, SecretRecord
 from keyturn.providers.postgres.connections import OwnSessions
 from keyturn.providers.postgres.provider import PostgresProvider
 from keyturn.providers.postgres.settings import read_settings
@@ -25,7 +25,7 @@ ROTATOR_PASSWORD = "rotator-password-of-a-test"
 OWNER, SLOT_A, SLOT_B = "orders_owner", "orders_a", "orders_b"
 CURRENT = Credential(SLOT_A, Sealed("current-password-of-a-test"))
 
-OPENED: list[PostgresProvider] = []  # closed after each test: a provider keeps its rotator's session while it lives
+OPENED: list[Provider] = []  # closed after each test: a provider keeps connections while it lives
 
 
 def op(step: str = "Create", generation: int = 1, epoch: int = 1, rotation: str = "rotation-1") -> Op:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 PROGRAMS = ("keyturn.main", "keyturn.main.operator", "keyturn.main.injector", "keyturn.cli.app")
-DRIVERS = ("psycopg", "redis", "aiomysql", "pymysql")
+DRIVERS = ("psycopg", "redis", "aiomysql", "pymysql", "botocore")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -36,4 +36,4 @@ print([opener.backend.field for opener in offered()])
 """
     done = subprocess.run((sys.executable, "-c", words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['manual', 'mariadb', 'postgres', 'redis', 'webhook']"
+    assert done.stdout.strip() == "['awsIam', 'manual', 'mariadb', 'postgres', 'redis', 'webhook']"
