@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
+from keyturn.core.model import Existence, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Awaited, Credential, Denied, Misconfigured, OutcomeUnknown, Unavailable
 from keyturn.providers.awsiam.memory import Memory
@@ -268,16 +268,3 @@ async def test_a_key_that_somebody_deleted_cannot_come_back(aws: Setting) -> Non
 async def test_before_adoption_nobody_is_called_a_stranger(aws: Setting) -> None:
     (one,) = await aws.but(adopted="").open(Memory()).inventory()
     assert (one.id, one.state, one.stranger) == (aws.current.id, Existence.ACTIVE, False)
-
-
-async def test_after_a_use_that_came_later_than_disable_nothing_is_deleted(aws: Setting) -> None:
-    aws.server.account.records_refused = True  # or somebody's request was let in after all
-    provider = aws.open()
-    await provider.disable(op("Disable"), aws.current.id)
-    aws.clock.wait(3 * MINUTE)
-    aws.server.account.use(aws.first, "s3", "eu-central-1")
-    with pytest.raises(Denied) as refused:
-        await provider.delete(op("Delete"), aws.current.id)
-    assert refused.value.reason == "StillInUse"
-    new = await made(aws)
-    assert (await provider.usage([aws.current.id], new))[aws.current.id].idle is Idle.IN_USE

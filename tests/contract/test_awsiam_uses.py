@@ -107,17 +107,26 @@ async def test_a_key_that_is_off_is_not_in_use_by_what_was_before(aws: Setting) 
     assert (await usage(aws, new)).idle is Idle.NOT_SEEN
 
 
-async def test_our_own_refused_trials_are_no_use_of_what_is_off(aws: Setting) -> None:
-    """Whether AWS records refused requests is not documented: either way our own do not count."""
+async def test_whoever_still_tries_what_is_off_is_told_should_aws_show_it_and_we_are_not(aws: Setting) -> None:
+    """Whether AWS records refused requests is not documented: either way our own do not count, nor what was before."""
     aws.server.account.records_refused = True
     provider, new = aws.open(), await made(aws)
+    pods_use_it(aws)
     await provider.disable(op("Disable"), aws.current.id)
+    long_ago = aws.clock.now() - HOUR
+    assert await provider.refused_attempts(aws.current.id, long_ago) == ()
     aws.clock.wait(20 * MINUTE)
     await provider.test(aws.current)
-    assert (await usage(aws, new)).idle is Idle.NOT_SEEN
+    assert await provider.refused_attempts(aws.current.id, long_ago) == ()
     aws.clock.wait(20 * MINUTE)
     pods_use_it(aws)
-    assert (await usage(aws, new)).idle is Idle.IN_USE
+    (told,) = await provider.refused_attempts(aws.current.id, long_ago)
+    assert (told.principal, told.started) == (aws.current.id, aws.clock.now())
+    assert (await usage(aws, new)).idle is Idle.NOT_SEEN  # it opened nothing, and holds up nobody who cuts it off
+    aws.clock.wait(LAG + STEP)
+    assert await provider.refused_attempts(aws.current.id, long_ago) == ()
+    await provider.enable(op("Enable"), aws.current)
+    assert await provider.refused_attempts(aws.current.id, long_ago) == ()
 
 
 # ---------------------------------------------------------------------------------------------- a create without answer

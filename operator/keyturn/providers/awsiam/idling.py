@@ -7,8 +7,8 @@
                │ are not shown │
                └───── in use: anything up to D + 15 min + lag ─────┘
 
-A key that is off is another matter: each request is signed by itself, so nothing that began before goes on, and that it
-is off IAM says itself. Only a use after it was off everywhere counts against it.
+A key that is off is in nobody's use: each request is signed by itself, so nothing that began before goes on. Should AWS
+show a use of it all the same, somebody tries it still, and is told like a refused login elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from keyturn.core.model import Idle
-from keyturn.ports import Usage
+from keyturn.ports import Session, Usage
 from keyturn.providers.awsiam.keys import Key, Keys, LastUse
 from keyturn.providers.awsiam.kinds import DISABLE_DELAY
 from keyturn.providers.awsiam.memory import Memory
@@ -43,14 +43,21 @@ class Seen:
 
     def judged(self, id_: str, blind: str) -> Usage:
         """Of one key. ``blind``: why the record cannot be believed about keys that are on."""
-        key, used = self.keys.get(id_), self.shown.get(id_, LastUse())
-        if key is None:
+        key = self.keys.get(id_)
+        if key is None or not key.active:
             return NOT_SEEN
-        if not key.active:
-            return self._off(key, used)
         if blind:
             return Usage(Idle.UNKNOWN, blind=blind)
-        return self._on(key, used)
+        return self._on(key, self.shown.get(id_, LastUse()))
+
+    def late(self, id_: str) -> tuple[Session, ...]:
+        """Somebody's use of a key after it was off everywhere, let in or refused, while it is news."""
+        key, used = self.keys.get(id_), self.shown.get(id_, LastUse())
+        if key is None or key.active or used.at is None or self.memory.was_ours(id_, used):
+            return ()
+        after = used.at > self.memory.off_since(id_, self.now) + DISABLE_DELAY
+        news = self.now < used.at + STEP + self.lag
+        return (Session(id_, "", None, used.at),) if after and news else ()
 
     def missed(self, control: str) -> str:
         """Why the record cannot be believed: we use the control key at every look, and that must show. "": it does."""
@@ -66,14 +73,5 @@ class Seen:
         if self.memory.was_ours(key.id, used):
             why = f"Keyturn itself used {key.id} at {used.at:%H:%M} UTC, and AWS shows nobody beside it"
             return Usage(Idle.UNKNOWN, blind=f"{why}; {earliest}")
-        return Usage(Idle.IN_USE, blind=f"{_told(key, used)}; {earliest}")
-
-    def _off(self, key: Key, used: LastUse) -> Usage:
-        late = used.at is not None and used.at > self.memory.off_since(key.id, self.now) + DISABLE_DELAY
-        if not late or self.memory.was_ours(key.id, used):
-            return NOT_SEEN
-        return Usage(Idle.IN_USE, blind=f"{_told(key, used)}, after it had been set Inactive")
-
-
-def _told(key: Key, used: LastUse) -> str:
-    return f"{key.id} was last used at {used.at:%H:%M} UTC ({used.service}, {used.region})"
+        why = f"{key.id} was last used at {used.at:%H:%M} UTC ({used.service}, {used.region})"
+        return Usage(Idle.IN_USE, blind=f"{why}; {earliest}")

@@ -20,7 +20,7 @@ class Memory:
     """Of the whole process, for all plans."""
 
     def __init__(self) -> None:
-        self._own: Recent[tuple[str, datetime]] = Recent()
+        self._own: Recent[tuple[str, datetime]] = Recent(limit=65536)  # hours of many plans
         self._issued: Recent[str] = Recent()
         self._off: dict[str, datetime] = {}
 
