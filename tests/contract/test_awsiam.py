@@ -177,7 +177,6 @@ async def test_right_after_a_disable_the_list_may_be_old_and_what_we_made_still_
     new = await made(aws)
     provider = aws.open()
     assert new.id not in {one.id for one in await provider.inventory()}
-    aws.clock.wait(timedelta(seconds=10))
     await provider.disable(op("Undo"), new.id)
     await provider.delete(op("Undo"), new.id)
     assert [key.id for key in aws.server.account.keys_of(USER)] == [aws.current.id]
@@ -226,6 +225,21 @@ async def test_what_aws_says_of_a_create_becomes_ours(
         await made(aws)
     assert getattr(refused.value, "reason", "") == reason
     assert len(aws.server.calls("CreateAccessKey")) == 1
+
+
+@pytest.mark.parametrize("text", ["<html><body>please sign in</body></html>", "not XML at all", ""])
+async def test_an_answer_that_is_not_of_aws_says_nothing(aws: Setting, text: str) -> None:
+    """A proxy in between answers with a page of its own."""
+    provider = aws.open()
+    for action, question in (("ListAccessKeys", provider.inventory), ("GetUser", provider.identify)):
+        aws.server.instead = {action: text}
+        with pytest.raises(Unavailable):
+            await question()
+    aws.server.instead = {"GetCallerIdentity": text}
+    assert await provider.test(aws.current) is Trial.DOWN
+    aws.server.instead = {"CreateAccessKey": text}
+    with pytest.raises(OutcomeUnknown):
+        await made(aws)
 
 
 async def test_a_throttled_or_late_look_concludes_nothing(aws: Setting) -> None:

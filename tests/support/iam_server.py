@@ -45,6 +45,7 @@ class IamServer:
         self.drop_before: Counter[str] = Counter()  # so many calls of this action find no server
         self.drop_after: Counter[str] = Counter()  # so many are carried out, and the answer is lost
         self.refuse: dict[str, list[Refusal]] = {}  # what the next calls of this action are told instead
+        self.instead: dict[str, str] = {}  # what calls of this action are answered, whatever they asked
         self.down = False
         self.before: Callable[[str], None] = lambda _action: None  # may raise Dropped
         self.on_drop: Callable[[str], None] = lambda _action: None  # what happens when a call finds no server
@@ -78,6 +79,8 @@ class IamServer:
             if self.down or self._struck(self.drop_before, action):
                 self.on_drop(action)
                 raise Dropped
+            if action in self.instead:
+                return 200, self.instead[action]
             self.before(action)
             try:
                 answered = self._carry_out(action, words, path, headers, body)

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Final, cast
 
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from keyturn.ports import Credential
@@ -32,6 +33,12 @@ _CONFIG: Final = Config(
 )
 logging.getLogger("botocore").setLevel(logging.WARNING)  # below that it writes what AWS answers, new values included
 
+_ANSWERS: Final = {
+    "get_caller_identity": ("Account", "UserId", "Arn"),
+    "get_user": ("User",),
+    "list_access_keys": ("AccessKeyMetadata",),
+    "create_access_key": ("AccessKey",),
+}
 Answer = Mapping[str, Any]
 
 
@@ -88,7 +95,14 @@ class Connector:
             return await asyncio.to_thread(self._ask, service, region, as_whom, action, words)
 
     def _ask(self, service: str, region: str, as_whom: Credential, action: str, words: Mapping[str, str]) -> Answer:
-        return cast("Answer", getattr(self._client(service, region, as_whom), action)(**words))
+        ask = getattr(self._client(service, region, as_whom), action)
+        try:
+            answer = cast("Answer", ask(**words))
+        except (LookupError, TypeError):  # an answer that is XML, and not AWS': the driver stumbles over it
+            raise ResponseParserError(action) from None
+        if not all(name in answer for name in _ANSWERS.get(action, ())):
+            raise ResponseParserError(action)
+        return answer
 
     def _client(self, service: str, region: str, as_whom: Credential) -> Any:
         with _MAKING:

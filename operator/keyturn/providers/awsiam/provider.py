@@ -186,7 +186,7 @@ class AwsIamProvider:
         _ = op
         await self.identify()
         key = (await self._keys()).get(id_)
-        if key is not None and key.active:
+        if key.active if key is not None else self._memory.was_issued(id_):  # so new that no list names it yet
             await self._switch(id_, active=False)
 
     async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
@@ -208,7 +208,7 @@ class AwsIamProvider:
         _ = op
         await self.identify()
         key = (await self._keys()).get(id_)
-        if key is None:
+        if key is None and not self._memory.was_issued(id_):
             return
         self._require_off(key)
         await remove(self._connector, self._settings, id_)
