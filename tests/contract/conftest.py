@@ -13,10 +13,12 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
-from support import mariadb_plan, rabbitmq_plan, redis_plan
+from support import iam_plan, mariadb_plan, rabbitmq_plan, redis_plan
 from support.closing import all_closed
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
+from support.iam_rig import AwsIamRig
+from support.iam_server import IamServer
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.mariadb_server import MariadbServer
 from support.postgres_plan import OPENED, Setting, make_ready
@@ -113,10 +115,32 @@ def reference_server() -> Iterator[ReferenceServer]:
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def iam_server() -> Iterator[IamServer]:
+    started = IamServer(iam_plan.new_account(iam_plan.HandClock())).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def aws(iam_server: IamServer) -> iam_plan.Setting:
+    """An account in which a user has one key."""
+    return iam_plan.make_ready(iam_server)
+
+
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
 
 
-RIGS = ("memory", "memory_issuer", "mariadb", "rabbitmq", "redis", "webhook", *POSTGRES)
+RIGS = (
+    "memory",
+    "memory_issuer",
+    "awsiam",
+    "mariadb",
+    "rabbitmq",
+    "redis",
+    "webhook",
+    *POSTGRES,
+)
 
 
 @pytest.fixture(params=RIGS)
@@ -137,6 +161,11 @@ def rig_memory() -> Rig:
 @pytest.fixture
 def rig_memory_issuer() -> Rig:
     return MemoryIssuerRig()
+
+
+@pytest.fixture
+def rig_awsiam(aws: iam_plan.Setting) -> Rig:
+    return AwsIamRig(aws)
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ class MemoryIssuer(MemoryProvider):
             spare = [id_ for id_ in strangers if id_ in roles and not roles[id_].declared]
             if len(roles) >= ROOM and spare:
                 del roles[spare[0]]
+                self._backend.hang_up_all(spare[0])
             if len(roles) >= ROOM:
                 raise Denied("NoFreeSlot", "there is room for two keys")
             key = Credential(f"key-{next(self._numbers)}", Sealed(f"issued-value-number-{id(self)}-{len(self.minted)}"))

@@ -26,8 +26,10 @@ _RULES = """
   Watch then rests on pods, sessions and a refused trial login. PostgreSQL sees them with something installed: see its
   page.
 - An empty list of sessions counts only when a session that Keyturn opened itself stands in it. A backend that
-  lists none needs `Process` or `Reported` proof from every pod. One that cannot say who uses a credential makes Soak
-  blind: the plan must say `verify.acceptBlindSoak: true`, and `OldCredentialIdle` is *Unknown* then, not true.
+  lists none needs `Process` or `Reported` proof from every pod; where it keeps a record of uses, that counts only when
+  Keyturn's own use stands in it, and Soak lasts at least as long as the record may lag behind. One that cannot say who
+  uses a credential makes Soak blind: the plan must say `verify.acceptBlindSoak: true`, and `OldCredentialIdle` is
+  *Unknown* then, not true.
 - `hack/test contract` runs one suite over each of them, on real servers, and prints what was found.
 """
 
@@ -56,7 +58,7 @@ def _row(opener: Opener) -> str:
 
 def _link(opener: Opener) -> str:
     field = opener.backend.field
-    return f"[{field}]({field}.md)"
+    return f"[{field}]({field.lower()}.md)"
 
 
 def _yes(able: bool) -> str:  # noqa: FBT001 -- a flag is what it renders

@@ -178,9 +178,12 @@ def old_idle(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     if seen.old_usage is Idle.NOT_SEEN:
         return YES
     if seen.old_usage is Idle.UNKNOWN:
+        why = f": {seen.old_usage_why}" if seen.old_usage_why else ""
         return Wait(
-            "UsageUnknown", "the backend cannot say who uses the old credential; unknown is never taken for idle"
+            "UsageUnknown", f"the backend cannot say who uses the old credential{why}; unknown is never taken for idle"
         )
+    if not seen.old_sessions and seen.old_usage_why:
+        return Wait("OldCredentialInUse", seen.old_usage_why)
     blockers = tuple(
         Blocker("OldCredentialInUse", f"a session from {s.client}", pod=s.pod, consumer=s.consumer)
         for s in seen.old_sessions
@@ -259,9 +262,10 @@ def idle_for_soak(rotation: Rotation, seen: Observation, now: datetime) -> Answe
     idle = old_idle(rotation, seen, now)
     if not isinstance(idle, Pass):
         return idle
-    if rotation.clock.observed >= rotation.policy.soak:
+    shortest = max(rotation.policy.soak, seen.usage_lag)
+    if rotation.clock.observed >= shortest:
         return YES
-    return Wait("Soaking", f"watching that the old credential stays idle for {_seconds(rotation.policy.soak)}")
+    return Wait("Soaking", f"watching that the old credential stays idle for {_seconds(shortest)}")
 
 
 def quiet_for_watch(rotation: Rotation, seen: Observation, now: datetime) -> Answer:

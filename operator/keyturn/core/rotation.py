@@ -304,10 +304,16 @@ def _locate(phase: Phase) -> tuple[Step, tuple[Step, ...]]:
     raise LookupError(phase)
 
 
-def tries(phase: Phase, mode: Mode = Mode.GRACEFUL) -> frozenset[Side]:
-    """Which credentials to log in with in this phase. OLD only where an answer needs it: a login is a use."""
+def tries(phase: Phase, old: Existence, mode: Mode = Mode.GRACEFUL) -> frozenset[Side]:
+    """Which credentials to log in with in this phase, OLD being like this in the inventory.
+
+    OLD only where an answer needs it: a login is a use. Whether it is refused is not asked before it is off: where the
+    backend keeps no more than the last use, our own would pass for somebody's, and Disable would wait for itself.
+    """
     if mode is not Mode.GRACEFUL:
-        return compromised.tries(phase, mode)
-    if phase in (Phase.PREFLIGHT, Phase.ENABLE, Phase.RESTORE, Phase.UNROLL, Phase.CONFIRM, Phase.DISCARD):
+        asked = compromised.tries(phase, mode)
+    elif phase in (Phase.PREFLIGHT, Phase.ENABLE, Phase.RESTORE, Phase.UNROLL, Phase.CONFIRM, Phase.DISCARD):
         return frozenset({OLD})
-    return frozenset({OLD, NEW}) if phase in OLD_IS_OFF else frozenset({NEW})
+    else:
+        asked = frozenset({OLD, NEW}) if phase in OLD_IS_OFF else frozenset({NEW})
+    return asked - {OLD} if NEW in asked and old is Existence.ACTIVE else asked

@@ -21,7 +21,7 @@ class Capabilities:
     sees_refused_attempts: bool  # else Watch is blind and the plan must accept that
     lists_sessions: bool  # else no pod can give Session evidence
     disable_delay: timedelta = timedelta()  # worst case until a disable bites; watch >= 2x this
-    usage_lag: timedelta = timedelta()
+    usage_lag: timedelta = timedelta()  # worst case until ``usage`` knows of a use; soak >= this
     sees_use: bool = True  # else nothing says who uses a credential: Soak is blind and the plan must accept that
     settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
     reuses_ids: bool = True  # two names take turns; else every credential has a name that was never used before
@@ -74,7 +74,7 @@ class Usage:
 
     idle: Idle
     sessions: tuple[Session, ...] = ()
-    blind: str = ""  # why UNKNOWN, in words
+    blind: str = ""  # why UNKNOWN, in words; or how a backend that lists no sessions knows that it is in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,11 @@ class Provider(Protocol):
         ...
 
     async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
-        """Sessions right now, with a positive control: a labelled session of ``control`` must show."""
+        """Sessions right now, with a positive control: a labelled session of ``control`` must show.
+
+        Where there are no sessions to list, uses that were recorded, among which one of ``control`` must be. A
+        credential that is off needs none: nothing that it opened could go on.
+        """
         ...
 
     async def disable(self, op: Op, id_: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import (
     ConsumerRef,
+    Existence,
     Idle,
     Mode,
     Observation,
@@ -100,6 +101,8 @@ class Observer:
             old_tag=views.old_tag(inventory, rotation),
             old_usage=Idle.NOT_SEEN if unseen else old.idle,
             use_unseen=unseen,
+            old_usage_why=old.blind,
+            usage_lag=scene.provider.capabilities.usage_lag,
             old_sessions=views.told(old.sessions, pods),
             old_attempts=await _attempts(scene, pods),
             secret=views.secret_view(scene, escrow, secret),
@@ -150,7 +153,8 @@ class Observer:
     ) -> tuple[tuple[Principal, ...], str, tuple[Problem, ...], dict[Side, Tried]]:
         inventory = await scene.provider.inventory()
         new_id, no_slot = await _new_id(scene)
-        return inventory, new_id, no_slot, await self._try(scene, escrow, scene.rotation.new_id)
+        old = views.states(inventory, scene.rotation)[Side.OLD]
+        return inventory, new_id, no_slot, await self._try(scene, escrow, old)
 
     async def _workloads(self, plan: PlanRecord, lost: Sequence[str]) -> Sequence[WorkloadRecord]:
         listed = [ConsumerRef(c.kind, plan.key.namespace, c.name) for c in plan.spec.consumers.listed]
@@ -163,13 +167,11 @@ class Observer:
             lost=lost,
         )
 
-    async def _try(self, scene: Scene, escrow: Escrow, new_id: str) -> dict[Side, Tried]:
-        ids = {Side.OLD: scene.rotation.old_id, Side.NEW: new_id}
-        asked = [
-            side
-            for side in Side
-            if side in tries(scene.rotation.phase, scene.rotation.policy.mode) and ids[side] in escrow.values
-        ]
+    async def _try(self, scene: Scene, escrow: Escrow, old: Existence) -> dict[Side, Tried]:
+        rotation = scene.rotation
+        ids = {Side.OLD: rotation.old_id, Side.NEW: rotation.new_id}
+        wanted = tries(rotation.phase, old, rotation.policy.mode)
+        asked = [side for side in Side if side in wanted and ids[side] in escrow.values]
         found = await asyncio.gather(*(_tried(scene, Credential(ids[s], escrow.values[ids[s]])) for s in asked))
         return dict(zip(asked, found, strict=True))
 

@@ -185,5 +185,5 @@ def test_every_table_ends_and_names_no_phase_twice(table: object) -> None:
 
 
 def test_old_is_tried_only_where_an_answer_needs_it() -> None:
-    assert Side.OLD in tries(Phase.CREATE, Mode.CONTAINMENT)
-    assert Side.OLD not in tries(Phase.ROLL, Mode.AVAILABILITY)
+    assert Side.OLD in tries(Phase.CREATE, Existence.DISABLED, Mode.CONTAINMENT)
+    assert Side.OLD not in tries(Phase.ROLL, Existence.DISABLED, Mode.AVAILABILITY)

@@ -23,6 +23,7 @@ from keyturn.core.model import (
     Existence,
     Idle,
     Kind,
+    Mode,
     ObjectKey,
     Observation,
     OnFailure,
@@ -335,8 +336,40 @@ class TestLateWrites:
 
 
 def test_a_login_is_a_use_so_old_is_tried_only_where_an_answer_needs_it() -> None:
-    untried = {p for p in CHANGED if Side.OLD not in tries(p)}
+    untried = {p for p in CHANGED if Side.OLD not in tries(p, Existence.DISABLED)}
     assert untried == CHANGED - {Phase.DISABLE, Phase.WATCH}
+
+
+@pytest.mark.parametrize(
+    ("phase", "mode"), [(Phase.DISABLE, Mode.GRACEFUL), (Phase.WATCH, Mode.GRACEFUL), (Phase.CREATE, Mode.CONTAINMENT)]
+)
+def test_whether_old_is_refused_is_not_asked_before_it_is_off(phase: Phase, mode: Mode) -> None:
+    """Where the backend shows the last use only, our own would hold up the very Disable that it waits for."""
+    assert tries(phase, Existence.ACTIVE, mode) == {Side.NEW}
+    assert tries(phase, Existence.DISABLED, mode) == {Side.OLD, Side.NEW}
+
+
+def test_before_a_rotation_and_on_the_way_back_old_is_tried_because_it_must_work() -> None:
+    for phase in (Phase.PREFLIGHT, Phase.ENABLE, Phase.RESTORE, Phase.DISCARD):
+        assert Side.OLD in tries(phase, Existence.ACTIVE)
+
+
+def test_soak_outlasts_the_time_by_which_a_record_of_uses_may_be_late() -> None:
+    short = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=31), NOW))
+    assert decide(short, seen(), NOW).rotation.phase is not Phase.SOAK
+    waiting = decide(short, seen(usage_lag=timedelta(hours=4)), NOW)
+    assert waiting.rotation.phase is Phase.SOAK
+    assert isinstance(waiting.answer, Wait)
+    assert "14400 s" in waiting.answer.message
+
+
+@pytest.mark.parametrize("idle", [Idle.UNKNOWN, Idle.IN_USE])
+def test_a_backend_without_sessions_says_in_words_why_old_is_not_idle(idle: Idle) -> None:
+    words = "AKIAOLD was last used at 12:03 UTC (s3, eu-central-1)"
+    waiting = decide(rotation(Phase.SOAK), seen(old_usage=idle, old_usage_why=words), NOW)
+    assert isinstance(waiting.answer, Wait)
+    assert words in waiting.answer.message
+    assert "0 sessions" not in waiting.answer.message
 
 
 def test_watch_outlasts_every_login_that_began_before_disable() -> None:

@@ -46,7 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "soak-not-waited-for",
         "One idle look is enough: Soak ends at once.",
         GATES,
-        "    if rotation.clock.observed >= rotation.policy.soak:\n",
+        "    if rotation.clock.observed >= shortest:\n",
         "    if True:\n",
     ),
     mutant(
