@@ -13,7 +13,7 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
-from support import mariadb_plan, redis_plan
+from support import mariadb_plan, redis_plan, ring_rig
 from support.closing import all_closed
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
@@ -106,9 +106,8 @@ def reference_server() -> Iterator[ReferenceServer]:
 
 
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
-
-
-RIGS = ("memory", "memory_issuer", "mariadb", "redis", "webhook", *POSTGRES)
+RINGS = tuple(f"ring-{kind}" for kind in ring_rig.KINDS)
+RIGS = ("memory", "memory_issuer", *RINGS, "mariadb", "redis", "webhook", *POSTGRES)
 
 
 @pytest.fixture(params=RIGS)
@@ -129,6 +128,11 @@ def rig_memory() -> Rig:
 @pytest.fixture
 def rig_memory_issuer() -> Rig:
     return MemoryIssuerRig()
+
+
+@pytest.fixture
+def rig_ring(request: pytest.FixtureRequest) -> Rig:
+    return ring_rig.RingRig(request.node.stash[FORM])
 
 
 @pytest.fixture
