@@ -96,7 +96,7 @@ def mariadb_server() -> Iterator[MariadbServer]:
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitmqServer]:
-    started = RabbitmqServer().start()
+    started = RabbitmqServer(others=True).start()
     yield started
     started.stop()
 

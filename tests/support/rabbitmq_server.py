@@ -26,7 +26,8 @@ SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 ROOT, ROOT_PASSWORD = "root", "root-password-of-a-test"
 ROTATOR, ROTATOR_PASSWORD = "keyturn-rotator", "rotator-password-of-a-test"
 STANDING = (ROOT, ROTATOR)
-PLUGINS = ("rabbitmq_management", "rabbitmq_shovel", "rabbitmq_mqtt", "rabbitmq_stomp")
+PLUGINS = ("rabbitmq_management", "rabbitmq_shovel")
+OTHER_PROTOCOLS = ("rabbitmq_mqtt", "rabbitmq_stomp")
 
 
 class RabbitmqServer:
@@ -34,17 +35,19 @@ class RabbitmqServer:
 
     host = "localhost"
 
-    def __init__(self, authority: Authority | None = None, *, peer: RabbitmqServer | None = None) -> None:
+    def __init__(
+        self, authority: Authority | None = None, *, peer: RabbitmqServer | None = None, others: bool = False
+    ) -> None:
+        """``peer``: a node whose cluster it can join. ``others``: it speaks MQTT and STOMP as well."""
         self.authority = authority or Authority()
-        self.port, self.api_port, self._dist = lasting_port(), lasting_port(), lasting_port()
-        self.mqtt_port, self.stomp_port = lasting_port(), lasting_port()
-        self._mapper_port = peer._mapper_port if peer else lasting_port()
+        self.port, self.api_port, self._dist, self.mqtt_port, self.stomp_port, own = lasting_ports(6)
+        self._mapper_port = peer._mapper_port if peer else own
         self._cookie = peer._cookie if peer else os.urandom(12).hex().upper()
         self.home = Path(tempfile.mkdtemp(prefix="keyturn-rabbitmq-"))
         self.node = f"kt{self.port}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
         self._mapper: subprocess.Popen[bytes] | None = None
-        self._has_mapper = peer is None
+        self._has_mapper, self._others = peer is None, others
 
     def start(self) -> RabbitmqServer:
         """True to the word: it answers, and lets in, when this returns."""
@@ -57,7 +60,8 @@ class RabbitmqServer:
         cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         (self.home / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in self._options()))
-        (self.home / "plugins").write_text(f"[{','.join(PLUGINS)}].\n")
+        plugins = PLUGINS + OTHER_PROTOCOLS * self._others
+        (self.home / "plugins").write_text(f"[{','.join(plugins)}].\n")
         if self._has_mapper:
             self._mapper = subprocess.Popen(("epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1"))
         self.launch()
@@ -79,20 +83,21 @@ class RabbitmqServer:
         with contextlib.suppress(httpx.HTTPError):
             answer = self.api.get("overview")
             open_ = {one["port"] for one in answer.json()["listeners"]} if answer.is_success else set()
-            return {self.port, self.mqtt_port, self.stomp_port} <= open_
+            return {self.port, *((self.mqtt_port, self.stomp_port) if self._others else ())} <= open_
         return False
 
     def _options(self) -> list[tuple[str, object]]:
         tls = [("cacertfile", self.home / "ca.pem"), ("certfile", self.home / "cert.pem"),
                ("keyfile", self.home / "key.pem")]  # fmt: skip
+        others = (("mqtt.listeners.tcp.1", f"127.0.0.1:{self.mqtt_port}"),
+                  ("stomp.listeners.tcp.1", f"127.0.0.1:{self.stomp_port}"))  # fmt: skip
         return [
             ("listeners.tcp", "none"), ("listeners.ssl.1", f"127.0.0.1:{self.port}"),
             *((f"ssl_options.{name}", value) for name, value in tls), ("ssl_options.verify", "verify_none"),
             ("management.ssl.ip", "127.0.0.1"), ("management.ssl.port", self.api_port),
             *((f"management.ssl.{name}", value) for name, value in tls),
             ("default_user", ROOT), ("default_pass", ROOT_PASSWORD), ("loopback_users", "none"),
-            ("collect_statistics_interval", 1000), ("mqtt.listeners.tcp.1", f"127.0.0.1:{self.mqtt_port}"),
-            ("stomp.listeners.tcp.1", f"127.0.0.1:{self.stomp_port}"),
+            ("collect_statistics_interval", 1000), *(others if self._others else ()),
         ]  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
@@ -184,6 +189,14 @@ class RabbitmqServer:
             self._mapper.kill()
             self._mapper.wait(10)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def lasting_ports(count: int) -> list[int]:
+    """So many different ones."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(lasting_port())
+    return list(found)
 
 
 def _path(path: tuple[str, ...]) -> str:
