@@ -15,6 +15,9 @@ from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
 from support import mariadb_plan, redis_plan
 from support.closing import all_closed
+from support.cloudflare_access_plan import AccessRig
+from support.cloudflare_r2_plan import R2Rig
+from support.cloudflare_server import CloudflareServer
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
@@ -108,7 +111,7 @@ def reference_server() -> Iterator[ReferenceServer]:
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
 
 
-RIGS = ("memory", "memory_issuer", "mariadb", "redis", "webhook", *POSTGRES)
+RIGS = ("memory", "memory_issuer", "cloudflareaccess", "cloudflarer2", "mariadb", "redis", "webhook", *POSTGRES)
 
 
 @pytest.fixture(params=RIGS)
@@ -129,6 +132,23 @@ def rig_memory() -> Rig:
 @pytest.fixture
 def rig_memory_issuer() -> Rig:
     return MemoryIssuerRig()
+
+
+@pytest.fixture
+def cloudflare() -> Iterator[CloudflareServer]:
+    server = CloudflareServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rig_cloudflareaccess(cloudflare: CloudflareServer) -> Rig:
+    return AccessRig(cloudflare)
+
+
+@pytest.fixture
+def rig_cloudflarer2(cloudflare: CloudflareServer) -> Rig:
+    return R2Rig(cloudflare)
 
 
 @pytest.fixture

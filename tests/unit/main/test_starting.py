@@ -36,4 +36,7 @@ print([opener.backend.field for opener in offered()])
 """
     done = subprocess.run((sys.executable, "-c", words), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['manual', 'mariadb', 'postgres', 'redis', 'webhook']"
+    assert (
+        done.stdout.strip()
+        == "['cloudflareAccess', 'cloudflareR2', 'manual', 'mariadb', 'postgres', 'redis', 'webhook']"
+    )
