@@ -2,6 +2,7 @@
 
     hack/test                    every tier
     hack/test unit world         these tiers
+    hack/test incidents          the incidents that Keyturn exists for, played again
     hack/test contract -k redis  what follows the tiers goes to pytest
     hack/test contract --webhook URL --webhook-secret FILE --webhook-bench COMMAND
                                  the contract over a server of your own, and nothing else (docs/providers/webhook.md)
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIERS = {
     "unit": ("tests/unit", "tests/golden"),
     "world": ("tests/world",),
+    "incidents": ("tests/incidents",),
     "contract": ("tests/contract",),
     "integration": ("tests/integration",),
     "faults": ("tests/faults",),

@@ -15,6 +15,9 @@ from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
 from support import iam_plan, mariadb_plan, rabbitmq_plan, redis_plan, ring_rig
 from support.closing import all_closed
+from support.cloudflare_access_plan import AccessRig
+from support.cloudflare_r2_plan import R2Rig
+from support.cloudflare_server import CloudflareServer
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
 from support.iam_rig import AwsIamRig
@@ -135,6 +138,8 @@ RIGS = (
     "memory_issuer",
     *RINGS,
     "awsiam",
+    "cloudflareaccess",
+    "cloudflarer2",
     "mariadb",
     "rabbitmq",
     "redis",
@@ -171,6 +176,23 @@ def rig_awsiam(aws: iam_plan.Setting) -> Rig:
 @pytest.fixture
 def rig_ring(request: pytest.FixtureRequest) -> Rig:
     return ring_rig.RingRig(request.node.stash[FORM])
+
+
+@pytest.fixture
+def cloudflare() -> Iterator[CloudflareServer]:
+    server = CloudflareServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rig_cloudflareaccess(cloudflare: CloudflareServer) -> Rig:
+    return AccessRig(cloudflare)
+
+
+@pytest.fixture
+def rig_cloudflarer2(cloudflare: CloudflareServer) -> Rig:
+    return R2Rig(cloudflare)
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ async def test_a_rotator_without_a_right_is_told_which_policy_it_needs(aws: Sett
     with pytest.raises(Denied) as refused:
         await aws.open().preflight(aws.current)
     assert refused.value.reason == "RotatorLacksRights"
-    assert "docs/providers/awsiam.md" in refused.value.message
+    assert "docs/providers/aws-iam.md" in refused.value.message
 
 
 async def test_a_key_that_somebody_deleted_cannot_come_back(aws: Setting) -> None:

@@ -260,4 +260,4 @@ def parsed(value: Sealed) -> tuple[str, Sealed] | None:
     head, _, rest = value.reveal_text().partition("://")
     login, _, host = rest.partition("@")
     id_, _, password = login.partition(":")
-    return (id_, Sealed(password)) if head == "postgresql" and id_ and password and host else None
+    return (id_, Sealed(password)) if head in ("postgresql", "s3", "access") and id_ and password and host else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -338,8 +338,12 @@ class World:
                 if until(self) if until is not None else self.ended:
                     break
 
+        self.aside(go())
+
+    def aside(self, doing: Coroutine[object, object, None]) -> None:
+        """To its end, outside of a look."""
         loop = _LOOPS.get(os.getpid()) or _LOOPS.setdefault(os.getpid(), asyncio.new_event_loop())
-        loop.run_until_complete(go())
+        loop.run_until_complete(doing)
 
 
 def abandon_loop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from keyturn.api.base import format_duration
@@ -58,7 +59,12 @@ def _row(opener: Opener) -> str:
 
 def _link(opener: Opener) -> str:
     field = opener.backend.field
-    return f"[{field}]({field.lower()}.md)"
+    return f"[{field}]({page(field)})"
+
+
+def page(field: str) -> str:
+    """A backend's own page: ``cloudflareR2`` is told of in ``cloudflare-r2.md``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", field).lower() + ".md"
 
 
 def _yes(able: bool) -> str:  # noqa: FBT001 -- a flag is what it renders

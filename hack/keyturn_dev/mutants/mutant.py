@@ -27,11 +27,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug. ``bug`` is a sentence about what the operator then does wrong; ``edits`` make it."""
+    """One bug. ``bug`` is a sentence about what the operator then does wrong; ``edits`` make it.
+
+    ``noticed_by``: the tests that must notice it, as arguments for pytest; none: those of the simulated world.
+    """
 
     name: str
     bug: str
     edits: tuple[Edit, ...]
+    noticed_by: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from support.iam_server import IamServer
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "operator" / "keyturn" / "providers" / "awsiam"
-PAGE = (ROOT / "docs" / "providers" / "awsiam.md").read_text()
+PAGE = (ROOT / "docs" / "providers" / "aws-iam.md").read_text()
 
 
 class Nowhere:

@@ -14,7 +14,7 @@ from keyturn.providers.awsiam.settings import Settings
 RIGHTS_UNCHECKED = Problem(
     "RightsUnchecked",
     "AWS has no way to try CreateAccessKey, UpdateAccessKey and DeleteAccessKey without doing them: see that the "
-    "rotator has the policy of docs/providers/awsiam.md",
+    "rotator has the policy of docs/providers/aws-iam.md",
 )
 
 

@@ -90,7 +90,7 @@ _REFUSED: Final[Words] = (
 _LACKING: Final[Words] = (
     Denied,
     "RotatorLacksRights",
-    "The rotator may not do this. Give it the policy of docs/providers/awsiam.md again.",
+    "The rotator may not do this. Give it the policy of docs/providers/aws-iam.md again.",
 )
 _THROTTLED: Final[Words] = (
     Unavailable,
