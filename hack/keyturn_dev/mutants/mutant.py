@@ -27,11 +27,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One bug. ``bug`` is a sentence about what the operator then does wrong; ``edits`` make it."""
+    """One bug. ``bug`` is a sentence about what the operator then does wrong; ``edits`` make it.
+
+    ``tests`` are those that must notice it, none: any of the simulated world.
+    """
 
     name: str
     bug: str
     edits: tuple[Edit, ...]
+    tests: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -46,6 +50,6 @@ class Mutant:
         return changed
 
 
-def mutant(name: str, bug: str, file: str, old: str, new: str, *more: Edit) -> Mutant:
+def mutant(name: str, bug: str, file: str, old: str, new: str, *more: Edit, tests: tuple[str, ...] = ()) -> Mutant:
     """A bug that is one edit, or begins with one."""
-    return Mutant(name, bug, (Edit(file, old, new), *more))
+    return Mutant(name, bug, (Edit(file, old, new), *more), tests)

@@ -1,6 +1,17 @@
 """Every seeded bug, split by what it breaks. To add one: a value in the file it belongs to."""
 
-from keyturn_dev.mutants.catalogue import backward, keeping, lookout, order, proof, restarts, standing, turns, unknown
+from keyturn_dev.mutants.catalogue import (
+    backward,
+    incidents,
+    keeping,
+    lookout,
+    order,
+    proof,
+    restarts,
+    standing,
+    turns,
+    unknown,
+)
 from keyturn_dev.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -13,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *standing.MUTANTS,
     *backward.MUTANTS,
     *turns.MUTANTS,
+    *incidents.MUTANTS,
 )
