@@ -28,9 +28,9 @@ from keyturn.core.sealed import Sealed
 from support.agreement import ANN, BOB
 from support.canaries import leaks
 from support.consent import AskingWorld
+from support.incident_page import is_shown
 from support.memory_backend import Role
 from support.sealing import Offline, offline
-from support.told_page import assert_told
 from support.world import World
 from support.world_api import WorldApi
 
@@ -106,7 +106,7 @@ def test_logins_that_nobody_declared_are_reported_while_nothing_runs(story: Stor
     page = story.see("orders")
     for id_ in HIS:
         assert f"role {id_} can reach the data of this plan's owner and nobody declared it" in " ".join(page.split())
-    assert_told(PAGE, "kubectl keyturn why orders", page)
+    is_shown(PAGE, "kubectl keyturn why orders", page)
 
 
 def test_the_ordinary_rotation_changes_nothing_and_names_them(story: Story) -> None:
@@ -116,7 +116,7 @@ def test_the_ordinary_rotation_changes_nothing_and_names_them(story: Story) -> N
     assert story.rotation_status.blocked_by == "StrangerInInventory"
     assert set(story.backend.roles) == {"orders_a", *HIS}
     assert all(story.his_logins().values())
-    assert_told(PAGE, "kubectl keyturn why orders-1", story.see("orders-1"))
+    is_shown(PAGE, "kubectl keyturn why orders-1", story.see("orders-1"))
 
 
 def test_containment_shuts_him_out_before_anything_else_and_rotates_on(story: Story) -> None:
@@ -130,9 +130,9 @@ def test_containment_shuts_him_out_before_anything_else_and_rotates_on(story: St
     assert writes.index("contain") < writes.index("write-secret") < writes.index("restart")
     assert "enable" not in writes
     assert story.plan_status.current_id == "orders_b"
-    assert_told(PAGE, "kubectl keyturn approve orders-1", shown)
+    is_shown(PAGE, "kubectl keyturn approve orders-1", shown)
     after = plain(story.do(status(story.terminal().session, story.clock, "orders", everywhere=False)))
-    assert_told(PAGE, "kubectl keyturn status orders", after)
+    is_shown(PAGE, "kubectl keyturn status orders", after)
 
 
 def test_until_somebody_agrees_nothing_is_cut_off(story: Story) -> None:
@@ -204,12 +204,12 @@ def restored(anew: Story, file: Path, keys: Offline) -> str:
 def test_what_was_sealed_offline_brings_the_plan_back_on_an_empty_cluster(story: Story, keys: Offline) -> None:
     contained(story, *HIS)
     file, shown = saved(story, keys)
-    assert_told(PAGE, "kubectl keyturn export orders", shown)
+    is_shown(PAGE, "kubectl keyturn export orders", shown)
     secret = dict(story.cluster.secret_data)
     anew = empty_cluster(story)
     anew.run(20)
     assert anew.plan_status.current_id == ""  # nothing to adopt
-    assert_told(PAGE, "kubectl keyturn restore orders.sealed", restored(anew, file, keys))
+    is_shown(PAGE, "kubectl keyturn restore orders.sealed", restored(anew, file, keys))
     assert anew.cluster.secret_data == {"url": secret["url"]}
     anew.run(ENOUGH, until=lambda w: bool(w.plan_status.current_id))
     anew.run(5)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.powers import DEEDS, Thief, table
-from support.told_page import assert_told
+from support.incident_page import is_shown
+from support.powers import DEEDS, Name, Thief, table
 
 pytestmark = pytest.mark.contract
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.contract
 async def test_the_page_tells_what_each_rotators_credential_was_seen_to_do(
     thieves: dict[str, Callable[[], Thief]],
 ) -> None:
-    measured: dict[str, dict[str, bool]] = {}
+    measured: dict[Name, dict[str, bool]] = {}
     for ready in thieves.values():
         could = measured.setdefault(ready().name, {})
         for deed in DEEDS:  # each on a server made ready anew: one deed must not open the door for the next
@@ -23,4 +23,4 @@ async def test_the_page_tells_what_each_rotators_credential_was_seen_to_do(
     for name, could in measured.items():
         assert could["reads_as_slot"], f"{name}: whoever rotates a credential can become it; docs/security.md says so"
         assert not could["reads_as_itself"], f"{name}: the rotator needs no right to the data"
-    assert_told("code-spaces-2014.md", "what a rotator's credential can do", table(measured), as_table=True)
+    is_shown("code-spaces-2014.md", "what a rotator's credential can do", table(measured))

@@ -17,10 +17,13 @@ BACKUP, FORGOTTEN = "backup", "forgotten"  # declared as the backend's page says
 THEIR_PASSWORD = "password-of-both-in-a-test"
 
 
+Name = tuple[str, str]  # of the backend, and of the rotator's form there
+
+
 class Thief(Protocol):
     """He has the rotator's credential and nothing else. Each method tries every way that is known, and looks."""
 
-    name: str  # of the row
+    name: Name
 
     async def reads_as_itself(self) -> bool:
         """With the rights that the rotator has: the row of data."""
@@ -84,12 +87,12 @@ async def as_slot(provider: Provider, current: str) -> Credential:
     return made
 
 
-def table(measured: Mapping[str, Mapping[str, bool]]) -> str:
-    """Markdown: backend by backend, deed by deed."""
-    head = f"| the rotator of | {' | '.join(DEEDS.values())} |\n|{'---|' * (len(DEEDS) + 1)}\n"
-    rows = (f"| {name} | {' | '.join(_word(could[deed]) for deed in DEEDS)} |\n" for name, could in measured.items())
-    return head + "".join(rows)
-
-
-def _word(could: bool) -> str:  # noqa: FBT001 -- a flag is what it renders
-    return "**yes**" if could else "no"
+def table(measured: Mapping[Name, Mapping[str, bool]]) -> str:
+    """Deed by deed, backend by backend."""
+    lines = [["", *(name[part] for name in measured)] for part in (0, 1)]
+    lines += [
+        [words, *("yes" if could[deed] else "no" for could in measured.values())] for deed, words in DEEDS.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "".join(f"{line.rstrip()}\n" for line in padded)

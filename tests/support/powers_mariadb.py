@@ -20,7 +20,7 @@ _ROW = "tea"
 class MariadbThief:
     """He may call what the procedures' administrator lets the rotator call."""
 
-    name = "MariaDB"
+    name = ("MariaDB", "")
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.server = setting, setting.server

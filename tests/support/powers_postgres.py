@@ -19,7 +19,7 @@ class PostgresThief:
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.server = setting, setting.server
-        self.name = f"PostgreSQL {self.server.flavour.name}, `{setting.form}`"
+        self.name = (f"PostgreSQL {self.server.flavour.name}", setting.form)
         for name in (BACKUP, FORGOTTEN):
             self.server.sql(
                 f"CREATE ROLE {name} LOGIN PASSWORD '{THEIR_PASSWORD}'",

@@ -18,7 +18,7 @@ _KEY, _VALUE = "orders:1", "tea"
 class RedisThief:
     """On the primary: what he does on the replica is no different."""
 
-    name = "Redis"
+    name = ("Redis", "")
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
