@@ -2,6 +2,7 @@
 
     hack/test                    every tier
     hack/test unit world         these tiers
+    hack/test incidents          the incidents that Keyturn exists for, played again
     hack/test contract -k redis  what follows the tiers goes to pytest
     hack/test contract --webhook URL --webhook-secret FILE --webhook-bench COMMAND
                                  the contract over a server of your own, and nothing else (docs/providers/webhook.md)
@@ -32,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TIERS = {
     "unit": ("tests/unit", "tests/golden"),
     "world": ("tests/world",),
-    "contract": ("tests/contract",),
     "incidents": ("tests/incidents",),
+    "contract": ("tests/contract",),
     "integration": ("tests/integration",),
     "faults": ("tests/faults",),
     "e2e": ("tests/e2e",),
 }
-NEED_NO_CLUSTER = ("unit", "world", "contract", "incidents")
+NEED_NO_CLUSTER = ("unit", "world", "incidents", "contract")
 ON_A_CLUSTER = ("tests/contract/test_cluster_port.py", "tests/contract/test_cluster_port_workloads.py")
 OWN_RUNNERS = {name: f"keyturn_dev.{name}" for name in ("mutants", "endurance")}  # not part of a plain hack/test
 SWEPT = tuple(  # a quick part of the sweep, for runs without it
@@ -72,7 +73,7 @@ def main() -> int:
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
-    if {"contract", "incidents", "integration"} & set(tiers):
+    if {"incidents", "contract", "integration"} & set(tiers):
         need_servers()
     clustered = bool({"contract", "integration", "faults", "e2e"} & set(tiers))
     began = time.monotonic()

@@ -46,8 +46,8 @@ def thieves(servers: Servers) -> Iterator[Thieves]:
     redis.stop()
 
 
-@pytest.fixture(autouse=True)
-async def every_provider_is_closed() -> AsyncIterator[None]:
+@pytest.fixture
+async def providers_closed() -> AsyncIterator[None]:
     yield
     while OPENED:
         await OPENED.pop().close()

@@ -14,7 +14,7 @@ from keyturn.reconciler import checklist
 from support.postgres_plan import CURRENT, ROTATOR, SLOT_A, SLOT_B, Setting, make_ready, op, session
 from support.postgres_server import Servers
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("providers_closed")]
 
 HIS = (
     Credential("metrics_ro", Sealed("a-password-that-he-has-chosen-1")),

@@ -9,7 +9,7 @@ import pytest
 from support.incident_page import is_shown
 from support.powers import DEEDS, Name, Thief, table
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("providers_closed")]
 
 
 async def test_the_page_tells_what_each_rotators_credential_was_seen_to_do(

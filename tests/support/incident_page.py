@@ -11,7 +11,7 @@ HOME = Path(__file__).resolve().parents[2] / "docs" / "incidents"
 
 def is_shown(page: str, name: str, printed: str) -> None:
     """Stands exactly this below the page's mark of that name?"""
-    print(f"\n{printed}")  # noqa: T201 -- the story is told to whoever runs the test
+    print(f"\n{printed}")  # noqa: T201 - what the page shows
     path = HOME / page
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     mark = re.compile(rf"(<!-- printed by the test: {re.escape(name)} -->\n```text\n)(.*?)(```)", re.DOTALL)

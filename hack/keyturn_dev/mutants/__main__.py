@@ -5,9 +5,9 @@
     hack/test mutants --list          what they are
     hack/test mutants --only-fit      do they still fit the code? (seconds; runs no test)
 
-Only tests/world may notice one: unit tests see a bug where it is, the world sees what it does. A bug that would let an
-incident happen again must be noticed by that incident's own story (tests/incidents). Exit 1 when fewer than 95 % are
-noticed, when one does not fit the code any more, or when the world fails without any bug.
+Only tests/world may notice one, or tests/incidents, which plays incidents again, one that would bring such an incident
+back: unit tests see a bug where it is, these see what it does. Exit 1 when fewer than
+95 % are noticed, when one does not fit the code any more, or when the world fails without any bug.
 """
 
 from __future__ import annotations
@@ -70,26 +70,28 @@ def unfit(mutants: Iterable[Mutant]) -> list[str]:
 
 def _run(chosen: Sequence[Mutant], at_once: int) -> int:
     began = time.monotonic()
-    calm = try_out(NO_BUG, tuple(dict.fromkeys(one for each in chosen for one in _passes(each))))
+    needed = dict.fromkeys(arguments for one in chosen for arguments in passes_for(one))
+    calm = try_out(NO_BUG, tuple(needed))
     if calm.fate is not Fate.SURVIVED:
         print(f"keyturn: the world fails without any bug ({calm.by}); no mutant was tried")
         return 1
     print(f"keyturn: {len(chosen)} mutants, {at_once} at a time; without a bug the world takes {calm.seconds:.0f} s")
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(at_once) as pool:
-        for done in as_completed(pool.submit(try_out, one, _passes(one)) for one in chosen):
+        for done in as_completed(pool.submit(try_out, one, passes_for(one)) for one in chosen):
             outcome = done.result()
             outcomes.append(outcome)
             print(_line(outcome), flush=True)
     return verdict(outcomes, time.monotonic() - began)
 
 
-def _passes(one: Mutant) -> tuple[tuple[str, ...], ...]:
-    return (one.tests,) if one.tests else PASSES
+def passes_for(one: Mutant) -> tuple[tuple[str, ...], ...]:
+    """The runs of pytest that may notice it."""
+    return (one.noticed_by,) if one.noticed_by else PASSES
 
 
 def _line(outcome: Outcome) -> str:
-    test = outcome.by.removeprefix("tests/").removeprefix("world/")
+    test = outcome.by.removeprefix("tests/world/").removeprefix("tests/")
     return f"{outcome.fate:<9}{outcome.mutant.name:<38}{outcome.seconds:5.0f} s  {test}"
 
 
@@ -99,7 +101,7 @@ def verdict(outcomes: Sequence[Outcome], seconds: float) -> int:
     caught = [o for o in tried if o.caught]
     share = len(caught) / len(tried) if tried else 0.0
     print(f"\nkeyturn: {len(caught)} of {len(tried)} mutants noticed: {share:.1%} in {seconds:.0f} s")
-    for title, fate in (("survived, so a fault is missing in tests/world", Fate.SURVIVED), ("invalid", Fate.INVALID)):
+    for title, fate in (("survived, so a fault is missing in its tests", Fate.SURVIVED), ("invalid", Fate.INVALID)):
         left = sorted((o for o in outcomes if o.fate is fate), key=lambda o: o.mutant.name)
         if left:
             print(f"{title}:")

@@ -29,13 +29,13 @@ class Edit:
 class Mutant:
     """One bug. ``bug`` is a sentence about what the operator then does wrong; ``edits`` make it.
 
-    ``tests`` are those that must notice it, none: any of the simulated world.
+    ``noticed_by``: the tests that must notice it, as arguments for pytest; none: those of the simulated world.
     """
 
     name: str
     bug: str
     edits: tuple[Edit, ...]
-    tests: tuple[str, ...] = ()
+    noticed_by: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -50,6 +50,6 @@ class Mutant:
         return changed
 
 
-def mutant(name: str, bug: str, file: str, old: str, new: str, *more: Edit, tests: tuple[str, ...] = ()) -> Mutant:
+def mutant(name: str, bug: str, file: str, old: str, new: str, *more: Edit) -> Mutant:
     """A bug that is one edit, or begins with one."""
-    return Mutant(name, bug, (Edit(file, old, new), *more), tests)
+    return Mutant(name, bug, (Edit(file, old, new), *more))

@@ -20,12 +20,7 @@ from keyturn_dev.mutants.mutant import Mutant, Rotten
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = Path("operator") / "keyturn"
 TESTS = tuple(Path("tests") / name for name in ("world", "incidents", "support"))
-NEEDED = (
-    SOURCE,
-    Path("operator") / "keyturn_probe",
-    *TESTS,
-    Path("docs") / "incidents",
-)  # pages that stories are told on
+NEEDED = (SOURCE, Path("operator") / "keyturn_probe", *TESTS, Path("docs") / "incidents")
 LONGEST = 300  # seconds; a bug that makes the world run in circles is noticed by its never ending
 NO_BUG = Mutant("no bug at all", "The operator as it is.", ())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
@@ -83,12 +84,12 @@ class Kept:
     @property
     def holds(self) -> str:
         """The id of the credential that the Secret held; "" if that is none of the escrow."""
-        for credential in self.values if self.secret is not None else ():
-            try:
-                if dict(self.rendered(credential)) == dict(self.secret.data if self.secret is not None else {}):
+        if self.secret is None:
+            return ""
+        for credential in self.values:
+            with suppress(Misconfigured):
+                if dict(self.rendered(credential)) == dict(self.secret.data):
                     return credential
-            except Misconfigured:
-                continue
         return ""
 
     def lacks(self) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from keyturn_dev.mutants.catalogue import (
     backward,
-    incidents,
+    code_spaces,
     keeping,
     lookout,
     order,
@@ -24,5 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *standing.MUTANTS,
     *backward.MUTANTS,
     *turns.MUTANTS,
-    *incidents.MUTANTS,
+    *code_spaces.MUTANTS,
 )

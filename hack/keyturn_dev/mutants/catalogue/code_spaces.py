@@ -1,18 +1,25 @@
-"""Bugs that would let a known incident happen again; the incident's own story must notice them."""
+"""Bugs that would let happen again what happened to Code Spaces; tests/incidents must notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
 
 from keyturn_dev.mutants.mutant import Edit, Mutant, mutant
 
-CODE_SPACES = ("tests/incidents/test_code_spaces_2014.py",)
+STORY = ("tests/incidents/test_code_spaces_2014.py",)
 COMPROMISED = "core/compromised.py"
+_WATCHES = "    Step(Phase.WATCH,     do(),                                     quiet_for_watch),\n"
+_CUTS = "    Step(Phase.WATCH,     cut_off,                                  quiet_for_watch),\n"
+_DELETES = "    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),\n"
+_END = ")  # fmt: skip\nTABLES"  # of Containment's table
 
-MUTANTS: tuple[Mutant, ...] = (
+_BUGS: tuple[Mutant, ...] = (
     mutant(
         "strangers-not-seen",
         "Logins that nobody declared are in no report and block nothing.",
         "reconciler/checklist.py",
         "        if p.stranger\n",
         "        if p.stranger and not p.id\n",
-        tests=CODE_SPACES,
     ),
     mutant(
         "strangers-do-not-block",
@@ -20,7 +27,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "reconciler/checklist.py",
         "        *strangers(inventory),\n",
         "",
-        tests=CODE_SPACES,
     ),
     mutant(
         "strangers-not-told-at-rest",
@@ -28,7 +34,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "reconciler/drift.py",
         "    found = checklist.strangers(inventory)\n",
         "    found = checklist.strangers(())\n",
-        tests=CODE_SPACES,
     ),
     mutant(
         "contains-the-old-one-only",
@@ -36,7 +41,6 @@ MUTANTS: tuple[Mutant, ...] = (
         COMPROMISED,
         "ContainCredential(seen.consent.strangers)",
         "ContainCredential(())",
-        tests=CODE_SPACES,
     ),
     mutant(
         "contains-without-approval",
@@ -45,7 +49,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "    Step(Phase.APPROVE,   do(),                                     approved),\n",
         "    Step(Phase.APPROVE,   do(),                                     nothing_forbids),\n",
         Edit(COMPROMISED, "    if first and not isinstance(", "    if first is None and not isinstance("),
-        tests=CODE_SPACES,
     ),
     mutant(
         "secret-before-the-cut",
@@ -53,9 +56,7 @@ MUTANTS: tuple[Mutant, ...] = (
         COMPROMISED,
         "    Step(Phase.CREATE,    cut_off,                                  contained,               contained),\n",
         "    Step(Phase.CREATE,    do(EscrowCredential(), EnsureCredential(NEW)), new_works),\n",
-        Edit(COMPROMISED, "Step(Phase.WATCH,     do(),                                     quiet_for_watch),\n    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),\n)  # fmt: skip\nTABLES",  # noqa: E501 -- as it stands there
-             "Step(Phase.WATCH,     cut_off,                                  quiet_for_watch),\n    Step(Phase.DELETE,    retire(OLD),                              gone(OLD)),\n)  # fmt: skip\nTABLES"),  # noqa: E501 -- same
-        tests=CODE_SPACES,
+        Edit(COMPROMISED, _WATCHES + _DELETES + _END, _CUTS + _DELETES + _END),
     ),
     mutant(
         "export-in-clear",
@@ -63,9 +64,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "cli/sealed_file.py",
         "_SUITE.encrypt(content.reveal(), recipient, info=_HEADER)\n",
         "(content.reveal() if recipient else b'')\n",
-        Edit("cli/sealed_file.py", "Sealed(_SUITE.decrypt(sealed.removeprefix(_HEADER), identity, info=_HEADER))",
-             "Sealed(sealed.removeprefix(_HEADER))"),
-        tests=CODE_SPACES,
+        Edit(
+            "cli/sealed_file.py",
+            "Sealed(_SUITE.decrypt(sealed.removeprefix(_HEADER), identity, info=_HEADER))",
+            "Sealed(sealed.removeprefix(_HEADER))",
+        ),
     ),
     mutant(
         "export-without-escrow",
@@ -73,7 +76,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "cli/export.py",
         "    return {} if found is None else dict(escrow_of(found).values)\n",
         "    return {} if found is None or escrow_of(found) else {}\n",
-        tests=CODE_SPACES,
     ),
     mutant(
         "restore-believes-what-is-there",
@@ -81,6 +83,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "cli/restore.py",
         "held[key] == value for key, value in data.items()) else Fate.KEPT\n",
         "held[key] for key in data) else Fate.KEPT\n",
-        tests=CODE_SPACES,
     ),
-)  # fmt: skip
+)
+MUTANTS = tuple(replace(one, noticed_by=STORY) for one in _BUGS)
