@@ -39,7 +39,7 @@ TIERS = {
     "faults": ("tests/faults",),
     "e2e": ("tests/e2e",),
 }
-NEED_NO_CLUSTER = ("unit", "world", "contract")
+NEED_NO_CLUSTER = ("unit", "world", "incidents", "contract")
 ON_A_CLUSTER = ("tests/contract/test_cluster_port.py", "tests/contract/test_cluster_port_workloads.py")
 OWN_RUNNERS = {name: f"keyturn_dev.{name}" for name in ("mutants", "endurance")}  # not part of a plain hack/test
 SWEPT = tuple(  # a quick part of the sweep, for runs without it
@@ -73,7 +73,7 @@ def main() -> int:
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
-    if "contract" in tiers or "integration" in tiers:
+    if {"incidents", "contract", "integration"} & set(tiers):
         need_servers()
     clustered = bool({"contract", "integration", "faults", "e2e"} & set(tiers))
     began = time.monotonic()

@@ -1,6 +1,7 @@
-"""``kubectl keyturn``: asks the API server, shows what people need to know, changes nothing but Rotations' spec.
+"""``kubectl keyturn``: asks the API server, shows what people need to know, changes little but Rotations' spec.
 
-A file a verb; what is printed comes from ``views``, pure functions from objects to text. It reads no Secret.
+A file a verb; what is printed comes from ``views``, pure functions from objects to text. Only ``export`` and
+``restore`` touch Secrets, and show only names of them.
 """
 
 from __future__ import annotations

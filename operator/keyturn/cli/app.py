@@ -12,6 +12,7 @@ from keyturn.cli.approve import approve, question, withdraw
 from keyturn.cli.doctor import doctor
 from keyturn.cli.freeze import Scope, freeze, unfreeze
 from keyturn.cli.inject import documents_of, inject
+from keyturn.cli.offline import export_verb, restore_verb
 from keyturn.cli.rotate import rotate
 from keyturn.cli.status import status
 from keyturn.cli.terminal import (
@@ -277,3 +278,7 @@ def inject_verb(
         return 0
 
     run(verb())
+
+
+app.command("export")(export_verb)
+app.command("restore")(restore_verb)

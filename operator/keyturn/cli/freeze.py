@@ -16,7 +16,7 @@ from keyturn.kube.paths import PLANS, core, ours
 from keyturn.kube.raw import strings
 from keyturn.ports import Misconfigured
 
-_OPERATORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=operator"
+_OTHERWISE = f"annotate the namespace of yours with {FREEZE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +50,12 @@ async def _place(session: Session, scope: Scope) -> tuple[str, str]:
             raise Misconfigured("OneScope", "name a plan, or say --everything, not both")
         record = await session.plan(scope.plan)
         return ours(PLANS, record.key.namespace, record.key.name), f"plan {record.key.name}"
-    namespace = await _operator_namespace(session) if scope.everything else session.namespace
+    namespace = await session.operator_namespace(_OTHERWISE) if scope.everything else session.namespace
     named = "everything" if scope.everything else f"namespace {namespace}"
     path = core("namespaces", ObjectKey("", namespace))
     if await session.api.read(path) is None:
         raise Misconfigured("NotFound", f"there is no namespace {namespace}")
     return path, named
-
-
-async def _operator_namespace(session: Session) -> str:
-    found = await session.api.collect(
-        "/apis/apps/v1/deployments", lambda one: one["metadata"]["namespace"], labelSelector=_OPERATORS
-    )
-    if len(set(found)) != 1:
-        raise Misconfigured(
-            "OperatorNotFound", f"found {len(set(found))} operators; annotate the namespace of yours with {FREEZE}"
-        )
-    return str(found[0])
 
 
 def _annotated(changes: Mapping[str, str | None]) -> dict[str, object]:

@@ -25,6 +25,7 @@ from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
 
 T = TypeVar("T")
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_OPERATORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=operator"
 _INJECTORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=injector"
 
 
@@ -70,7 +71,7 @@ class Session:
         """The plan of that name; raises Misconfigured when there is none."""
         found = await self.find_plan(name)
         if found is None:
-            raise self._missing(f"plan {name}", "kubectl get rotationplans -A")
+            raise self.missing(f"plan {name}", "kubectl get rotationplans -A")
         return found
 
     async def find_plan(self, name: str) -> PlanRecord | None:
@@ -88,7 +89,7 @@ class Session:
         """The rotation of that name; raises Misconfigured when there is none."""
         found = await self.find_rotation(name)
         if found is None:
-            raise self._missing(f"rotation {name}", "kubectl get rotations -A")
+            raise self.missing(f"rotation {name}", "kubectl get rotations -A")
         return found
 
     async def find_rotation(self, name: str) -> RotationRecord | None:
@@ -130,7 +131,15 @@ class Session:
         found = await self.api.collect("/apis/apps/v1/deployments", _probe_image, labelSelector=_INJECTORS)
         return sorted(set(found))
 
-    def _missing(self, what: str, look: str) -> Misconfigured:
+    async def operator_namespace(self, otherwise: str) -> str:
+        """Where the operator runs, and so the escrow is. Raises Misconfigured unless one runs here: what to do then."""
+        found = await self.api.collect("/apis/apps/v1/deployments", _home, labelSelector=_OPERATORS)
+        if len(set(found)) != 1:
+            raise Misconfigured("OperatorNotFound", f"found {len(set(found))} operators; {otherwise}")
+        return found[0]
+
+    def missing(self, what: str, look: str) -> Misconfigured:
+        """The error for something that is not in this namespace, with how to look for it."""
         return Misconfigured("NotFound", f"there is no {what} in namespace {self.namespace}; look with: {look}")
 
 
@@ -148,6 +157,10 @@ def _impersonation(path: Path, user: str) -> dict[str, str]:
         raise Misconfigured("Impersonation", f"user {user} of {path} says {more[0]}; only as is supported")
     name = text(entry, "user", "as")
     return {"Impersonate-User": name} if name else {}
+
+
+def _home(deployment: Json) -> str:
+    return text(deployment, "metadata", "namespace")
 
 
 def _probe_image(deployment: Json) -> str | None:

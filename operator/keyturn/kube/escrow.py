@@ -35,7 +35,7 @@ class EscrowStore:
     async def read(self, plan_uid: str) -> Escrow | None:
         """Consistent; None if there is none. Raises Misconfigured if a newer Keyturn wrote it."""
         found = await self._client.read(self._path(plan_uid))
-        return None if found is None else _opened(found)
+        return None if found is None else escrow_of(found)
 
     async def save(self, plan: PlanRecord, escrow: Escrow) -> None:
         """Compare-and-set, then read back.
@@ -81,7 +81,8 @@ class EscrowStore:
         return paths.core("secrets", ObjectKey(self._namespace, escrow_name(plan_uid) if plan_uid else ""))
 
 
-def _opened(found: Json) -> Escrow:
+def escrow_of(found: Json) -> Escrow:
+    """A Secret of ours as read; its values are sealed at once. Raises Misconfigured if a newer Keyturn wrote it."""
     try:
         document: Json = json.loads(unpacked(mapping(found, "data"))[_DOCUMENT].reveal())
     except (KeyError, ValueError):

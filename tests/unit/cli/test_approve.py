@@ -52,7 +52,9 @@ def waiting(*, phase: str = "Approve", asked: Json | None = None, **status: obje
 
 
 def world(record: RotationRecord, *, plan_edited_by: str = "oidc:carol@example.com") -> ApiInMemory:
-    api = ApiInMemory().put(plan(system_id=SYSTEM), record)
+    words = "role orders_backdoor can reach the data"
+    found = {"where": "Inventory", "reason": "StrangerInInventory", "message": words, "since": before(hours=3)}
+    api = ApiInMemory().put(plan(system_id=SYSTEM, drift=[found]), record)
     api.objects[f"{PLANS}/orders-db"]["metadata"]["annotations"] = {"edited-by.keyturn.dev/me": plan_edited_by}
     marks = {"edited-by.keyturn.dev/me": "oidc:olga@example.com"}
     api.objects[f"{SHOP}/credentialproviders/shop-postgres"] = {

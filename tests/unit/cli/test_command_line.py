@@ -40,6 +40,8 @@ def test_help_names_every_verb_at_eighty_columns() -> None:
         "accept-loss",
         "freeze",
         "unfreeze",
+        "export",
+        "restore",
     ):
         assert f"  {verb} " in result.output
     assert max(len(line) for line in result.output.splitlines()) <= 80

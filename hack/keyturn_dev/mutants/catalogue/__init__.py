@@ -2,6 +2,7 @@
 
 from keyturn_dev.mutants.catalogue import (
     backward,
+    code_spaces,
     incidents,
     keeping,
     lookout,
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *backward.MUTANTS,
     *turns.MUTANTS,
     *incidents.MUTANTS,
+    *code_spaces.MUTANTS,
 )

@@ -55,6 +55,9 @@ def _facts(asked: Question, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Consumers", "\n".join(consumer.partition("@")[0] for consumer in asked.consumers)
     if record.spec.accept_loss:
         yield "Lost pods", "accepted as lost: " + ", ".join(record.spec.accept_loss)
+    if record.spec.mode == Mode.CONTAINMENT:
+        found = [line.message for line in plan.status.drift if line.reason == "StrangerInInventory"]
+        yield "Undeclared", "\n".join(found) or "nobody, when the plan was last looked at"
     if asked.strangers:
         yield "Strangers", "you name these to be cut off too: " + ", ".join(asked.strangers)
     yield (
