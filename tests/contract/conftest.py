@@ -13,7 +13,7 @@ import pytest
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
 from keyturn_dev.cluster.api import Cluster
-from support import iam_plan, mariadb_plan, rabbitmq_plan, redis_plan
+from support import iam_plan, mariadb_plan, rabbitmq_plan, redis_plan, ring_rig
 from support.closing import all_closed
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.contract_matrix import Matrix
@@ -129,8 +129,7 @@ def aws(iam_server: IamServer) -> iam_plan.Setting:
 
 
 POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
-
-
+RINGS = tuple(f"ring-{kind}" for kind in ring_rig.KINDS)
 RIGS = (
     "memory",
     "memory_issuer",
@@ -139,6 +138,7 @@ RIGS = (
     "rabbitmq",
     "redis",
     "webhook",
+    *RINGS,
     *POSTGRES,
 )
 
@@ -161,6 +161,11 @@ def rig_memory() -> Rig:
 @pytest.fixture
 def rig_memory_issuer() -> Rig:
     return MemoryIssuerRig()
+
+
+@pytest.fixture
+def rig_ring(request: pytest.FixtureRequest) -> Rig:
+    return ring_rig.RingRig(request.node.stash[FORM])
 
 
 @pytest.fixture

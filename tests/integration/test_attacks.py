@@ -38,7 +38,7 @@ def release(cluster: Cluster) -> Iterator[Shipped]:
             rule("keyturn.dev", "rotations", "get", "create"),
             rule("keyturn.dev", "rotationapprovals", "get", "create", "update", "patch"),
             rule("keyturn.dev", "credentialproviders", "use", names=("shop-postgres",)),
-            rule("", "secrets", "update", names=("orders-db",)),
+            rule("", "secrets", "update", names=("orders-db", "orders-db-ring")),
             rule("apps", "deployments", "patch", names=("orders-api",)),
         )
         for user in (BOB, MALLORY, ROBOT):
@@ -76,6 +76,14 @@ def plan(name: str = "orders-db", **spec: object) -> Manifest:
     return OURS | {"kind": "RotationPlan", "metadata": mine, "spec": wish | spec}
 
 
+def ring_plan(secret: str = "orders-db-ring", **acceptors: object) -> Manifest:
+    """Of a key that pods judge: ``secret`` tells them which keys to accept."""
+    ring = {"secret": {"name": secret, "key": "keys.json", "format": "JsonMap"}, **acceptors}
+    made = plan("keys", keyring={"key": "Hmac", "maxTokenLifetime": "10m", "acceptors": ring})
+    del made["spec"]["postgres"]
+    return made
+
+
 def rotation(requested_by: str = ANN, name: str = "orders-db-1") -> Manifest:
     spec = {"planRef": {"name": "orders-db"}, "requestedBy": requested_by}
     return OURS | {"kind": "Rotation", "metadata": {"name": name}, "spec": spec}
@@ -96,6 +104,22 @@ def offered(release: Shipped, who: str, manifest: Manifest, namespace: str = "")
 class DescribeAPlansAuthor:
     def test_gets_a_plan_for_what_he_could_do_himself(self, release: Shipped) -> None:
         assert offered(release, ANN, plan("mine")) == ""
+
+    @pytest.mark.parametrize(
+        ("asked", "sentence"),
+        [
+            (
+                ring_plan("payroll-db", discover="None", list=[{"name": "orders-api"}]),
+                "may not update Secret payroll-db",
+            ),
+            (ring_plan(discover="None", list=[{"name": "payroll"}]), "may not patch Deployment payroll"),
+            (ring_plan(), "you may not patch every Deployment here"),
+            (ring_plan(discover="None", list=[{"name": "orders-api"}]), ""),
+        ],
+    )
+    def test_gets_no_ring_and_no_acceptors_of_others(self, release: Shipped, asked: Manifest, sentence: str) -> None:
+        refused = offered(release, ANN, asked)
+        assert sentence in refused if sentence else refused == ""
 
     @pytest.mark.parametrize(
         ("change", "sentence"),

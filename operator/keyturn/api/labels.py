@@ -31,6 +31,12 @@ def escrow_name(plan_uid: str) -> str:
     return f"keyturn-escrow-{plan_uid}"
 
 
+def acceptors_of(plan: str) -> str:
+    """The acceptors of a plan's keys as a plan of their own. No plan can have this name: it holds a slash."""
+    return f"{plan}/acceptors"
+
+
 def probe_secret_name(plan: str) -> str:
-    """The Secret in the consumers' namespace that lets their probes answer for this plan."""
-    return f"keyturn-probe-{plan}"
+    """The Secret in the consumers' namespace that lets their probes answer for this plan, or for its acceptors."""
+    name, _, acceptors = plan.partition("/")
+    return f"keyturn-{acceptors or 'probe'}-{name}"

@@ -86,7 +86,13 @@ _MAY_USE = (
     f" ? authorizer.group('{GROUP}').resource('clustercredentialproviders').name({_REF}.name).check('use').allowed()"
     f" : {_may(GROUP, 'credentialproviders', 'use', f'{_REF}.name')}"
 )
-_LISTED = "object.spec.?consumers.?list.orValue([])"
+_RINGS = (  # of whichever backend the plan names: a part of the spec that speaks of acceptors
+    "dyn(object.spec).filter(part, type(dyn(object.spec)[part]) == map && has(dyn(object.spec)[part].acceptors))"
+    ".map(part, dyn(object.spec)[part].acceptors)"
+)
+_LISTED = "dyn(object.spec.?consumers.?list.orValue([]))"
+_ACCEPTING = "(variables.rings.size() > 0 ? variables.rings[0].?list.orValue([]) : [])"
+_FINDS = "object.spec.consumers.discover != 'None' || variables.rings.exists(ring, ring.discover != 'None')"
 
 
 def _named_consumer(number: int) -> Check:
@@ -95,7 +101,7 @@ def _named_consumer(number: int) -> Check:
         f"!variables.changed || variables.any || variables.listed.size() <= {number} || "
         + _may("apps", "deployments", "patch", f"{item}.name"),
         f"'you may not patch ' + {item}.kind + ' ' + {item}.name + ', so a plan of yours may not restart it either: "
-        "ask for the right, or take it out of consumers.list'",
+        "ask for the right, or take it off the list'",
         computed=True,
     )
 
@@ -117,9 +123,17 @@ PLANS = AdmissionPolicy(
             computed=True,
         ),
         Check(
-            "!variables.changed || variables.any || object.spec.consumers.discover == 'None'",
-            "consumers.discover: SecretReference restarts any Deployment that uses the Secret, and you may not patch "
-            "every Deployment here: ask for that right, or set discover: None and list those you may patch",
+            "!variables.changed || variables.rings.all(ring, "
+            + _may("", "secrets", "update", "ring.secret.name")
+            + ")",
+            "'you may not update Secret ' + variables.rings[0].secret.name + ', which tells acceptors what to accept, "
+            "so a plan of yours may not write it either'",
+            computed=True,
+        ),
+        Check(
+            f"!variables.changed || variables.any || !({_FINDS})",
+            "discover: SecretReference restarts any Deployment that uses the Secret, and you may not patch every "
+            "Deployment here: ask for that right, or set discover: None and list those you may patch",
         ),
         Check(
             f"!variables.changed || variables.any || variables.listed.size() <= {NAMED_CONSUMERS}",
@@ -129,7 +143,8 @@ PLANS = AdmissionPolicy(
     ),
     (
         ("changed", _CHANGED),
-        ("listed", _LISTED),
+        ("rings", _RINGS),
+        ("listed", f"{_LISTED} + {_ACCEPTING}"),
         ("any", _may("apps", "deployments", "patch")),
     ),
     operator_exempt=True,

@@ -185,7 +185,7 @@ DIGEST = Rule(
     "write status.approval.digest of the rotation, as kubectl keyturn approve shows it",
 )
 NOT_OURS = Rule(
-    "!self.name.matches('^keyturn-(escrow-|probe-|master$|injector)')",
+    "!self.name.matches('^keyturn-(escrow-|probe-|acceptors-|master$|injector)')",
     "Secrets whose names start like that are Keyturn's own; name the one that holds your credential",
     ".name",
 )

@@ -136,14 +136,21 @@ def new_works(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
         case Trial.WORKS:
             return Wait("NotEscrowed", "the new value is not in escrow yet")
         case trial if rotation.entered is not None and now - rotation.entered > rotation.policy.progress_deadline:
-            return _too_late(trial, seen)
+            return _too_late(trial, rotation, seen)
         case Trial.AWAITED:
-            return Wait("AcceptorsBehind", f"the new credential is not accepted everywhere yet: {told(seen, Side.NEW)}")
+            return _awaited(seen)
         case trial:
             return Wait("CreatingCredential", f"the new credential does not work yet: {trial}")
 
 
-def _too_late(trial: Trial, seen: Observation) -> Answer:
+def _awaited(seen: Observation) -> Wait:
+    return Wait("AcceptorsBehind", f"the new credential is not accepted everywhere yet: {told(seen, Side.NEW)}")
+
+
+def _too_late(trial: Trial, rotation: Rotation, seen: Observation) -> Answer:
+    """Once it was accepted everywhere, whoever starts anew is waited for, however long."""
+    if trial is Trial.AWAITED and rotation.phase is not Phase.CREATE:
+        return _awaited(seen)
     if trial is Trial.DOWN:
         return Wait("EndpointUnreachable", "an endpoint of the provider cannot be reached with the new credential")
     why = f"the new credential was not accepted before the deadline: {told(seen, Side.NEW)}"
@@ -220,6 +227,23 @@ def gone(side: Side) -> Gate:
         return Wait("CredentialNotGone", f"{named} is not retired yet")
 
     return ask
+
+
+def still_good(rotation: Rotation, seen: Observation) -> bool:
+    """Going back: may something that was made with NEW, while it was presented, be good still?
+
+    That is what the soak is for where credentials are outlived by what was made with them, on the way back as well.
+    """
+    presented = seen.outlived and rotation.staged_at is not None
+    return presented and rotation.clock.observed < rotation.policy.soak
+
+
+def discarded(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
+    """NEW is gone, and stayed for as long as something that was made with it was good."""
+    if still_good(rotation, seen) and seen.states.get(Side.NEW) is Existence.ACTIVE:
+        soak = _seconds(rotation.policy.soak)
+        return Wait("Soaking", f"what was made with {rotation.new_id} must run out first: it stays accepted for {soak}")
+    return gone(Side.NEW)(rotation, seen, now)
 
 
 # ---------------------------------------------------------------------------------------------- the Secret

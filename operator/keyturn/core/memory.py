@@ -71,20 +71,38 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     Where samples are close together, one look at a slow API server takes longer than that: it adds three samples, or
     the clock would start again at every look and never end.
     """
+    if rotation.phase is Phase.DISCARD and seen.outlived:
+        return _run_back(rotation, seen, now)
     if rotation.phase not in CLOCKED:
         return rotation
-    last, observed = rotation.clock.last, rotation.clock.observed
     opened = rotation.phase is Phase.WATCH and seen.states.get(Side.OLD) is Existence.ACTIVE
     if opened or shows_old(seen, rotation.policy.mode):  # opened by somebody: whoever needs it would not be refused
         return replace(rotation, clock=Clock(last=None if seen.old_usage is Idle.UNKNOWN else now))
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
-    if seen.by_time and not all(pod.proves is Verdict.NEW for pod in seen.pods):
-        return replace(rotation, clock=Clock(rotation.clock.observed, now))  # it stands still: nobody vouches for OLD
+    if seen.use_unseen and not all(pod.proves is Verdict.NEW for pod in seen.pods):
+        return _stopped(rotation, now)
+    return _ticked(rotation, now)
+
+
+def _ticked(rotation: Rotation, now: datetime) -> Rotation:
+    last, observed = rotation.clock.last, rotation.clock.observed
     three_samples = 3 * rotation.policy.sample_every
     if last is None or not timedelta() <= now - last <= max(three_samples, _LONGEST_LOOK):
         return replace(rotation, clock=Clock(last=now))
     return replace(rotation, clock=Clock(observed + min(now - last, three_samples), now))
+
+
+def _run_back(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
+    """Going back from what is outlived: time in which every pod was seen to prove OLD. NEW seen starts it again."""
+    if any(pod.proves in (Verdict.NEW, Verdict.MIXED) for pod in seen.pods):
+        return replace(rotation, clock=Clock(last=now))
+    return _ticked(rotation, now) if all(pod.proves is Verdict.OLD for pod in seen.pods) else _stopped(rotation, now)
+
+
+def _stopped(rotation: Rotation, now: datetime) -> Rotation:
+    """Where only pods can vouch, one that proves nothing yet stops the clock, and no more: pods come and go."""
+    return replace(rotation, clock=Clock(rotation.clock.observed, now))
 
 
 def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:

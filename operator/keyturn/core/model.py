@@ -325,7 +325,7 @@ class Observation:
     unanswered: bool = False  # a create was not answered: the backend may have a credential that nobody knows
     window_open: bool = True
     settles: timedelta = timedelta()  # the shortest Watch that sees every login begun before Disable
-    by_time: bool = False  # the backend lists no sessions: idle is the time in which every pod was seen to prove NEW
+    outlived: bool = False  # what was made with a credential, like a token, is good beyond it: for as long as a soak
     blind: bool = False  # the backend does not show refused logins: Watch rests on pods and sessions
     frozen: str = ""  # who froze what; empty when not frozen
     unreadable: Problem | None = None  # the cluster itself could not be read: nothing may be concluded

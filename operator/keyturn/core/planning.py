@@ -15,9 +15,7 @@ from keyturn.core.effects import (
     RestartConsumer,
     WriteSecret,
 )
-from keyturn.core.gates import (
-    wanted,
-)
+from keyturn.core.gates import still_good, wanted
 from keyturn.core.model import (
     Existence,
     Observation,
@@ -58,6 +56,12 @@ def put(side: Side) -> Effects:
         return (WriteSecret(side),) if ours or late else ()
 
     return plan
+
+
+def discard(rotation: Rotation, seen: Observation, _now: datetime) -> tuple[Effect, ...]:
+    """NEW goes for good, once nothing that was made with it is good any more."""
+    new = Side.NEW
+    return () if still_good(rotation, seen) else (DisableCredential(new), EndSessions(new), DeleteCredential(new))
 
 
 def restart(side: Side) -> Effects:

@@ -17,7 +17,6 @@ from itertools import pairwise
 from keyturn.core import compromised
 from keyturn.core.convergence import pods_prove, rolled
 from keyturn.core.effects import (
-    DeleteCredential,
     DisableCredential,
     Effect,
     EnableCredential,
@@ -33,6 +32,7 @@ from keyturn.core.gates import (
     Wait,
     approved,
     backend_reachable,
+    discarded,
     gone,
     idle_for_soak,
     may_begin,
@@ -59,7 +59,7 @@ from keyturn.core.model import (
     Trial,
     Verdict,
 )
-from keyturn.core.planning import do, put, refresh, restart, retire
+from keyturn.core.planning import discard, do, put, refresh, restart, retire
 from keyturn.core.steps import Decision, Step, enter, to
 
 NEW, OLD = Side.NEW, Side.OLD
@@ -83,7 +83,7 @@ BACKWARD = (
     Step(Phase.RESTORE,   put(OLD),                                 secret_restored,         secret_holds(OLD)),
     Step(Phase.UNROLL,    restart(OLD),                             rolled(OLD)),
     Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),
-    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),
+    Step(Phase.DISCARD,   discard,                                  discarded),
 )  # fmt: skip
 
 AFTER = {a.phase: b.phase for table in (FORWARD, BACKWARD) for a, b in pairwise(table)} | {

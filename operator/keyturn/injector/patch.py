@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from keyturn.api.base import GROUP
-from keyturn.api.labels import PROBE_CONTAINER, probe_secret_name, restart_annotation
+from keyturn.api.labels import PROBE_CONTAINER, acceptors_of, probe_secret_name, restart_annotation
 from keyturn.core.delivery import Way, deliveries, expanded
 from keyturn.core.evidence import RunsAs
 from keyturn.injector import sidecar
@@ -34,6 +34,7 @@ class Interest:
     keys: tuple[str, ...]
     users: Mapping[tuple[str, str], RunsAs] = field(default_factory=dict[tuple[str, str], RunsAs])
     """(consumer, container) -> as whom it runs, as the plan remembers where the template does not say."""
+    acceptors: tuple[Interest, ...] = ()  # of a plan whose keys pods judge: their Secret, as a plan of its own
 
     @property
     def annotation(self) -> str:
@@ -57,13 +58,23 @@ class Injection:
 def interest_of(plan: Mapping[str, Any]) -> Interest:
     """A RotationPlan document's part. Missing fields are empty, and match no pod."""
     metadata, secret = _mapping(plan.get("metadata")), _mapping(_mapping(plan.get("spec")).get("secret"))
-    return Interest(
+    known = Interest(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata.get("name", "")),
         secret=str(secret.get("name", "")),
         keys=tuple(_mapping(secret.get("keys"))),
         users=dict(_users(_mapping(plan.get("status")))),
     )
+    return replace(known, acceptors=tuple(_acceptors(_mapping(plan.get("spec")), known)))
+
+
+def _acceptors(spec: Mapping[str, Any], plan: Interest) -> Iterator[Interest]:
+    """Whatever backend the plan names: a part of its spec that speaks of acceptors' Secret and key."""
+    for part in spec.values():
+        secret = _mapping(_mapping(_mapping(part).get("acceptors")).get("secret"))
+        if secret:
+            keys = (str(secret.get("key", "")),)
+            yield replace(plan, name=acceptors_of(plan.name), secret=str(secret.get("name", "")), keys=keys)
 
 
 def _users(status: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], RunsAs]]:
@@ -87,7 +98,7 @@ def injection(pod: Mapping[str, Any], plans: Iterable[Interest], image: str, con
         return Injection()
     if refusal := _refusal(spec):
         return Injection(warning=f"keyturn: no probe was added: {refusal}")
-    taking_part = [plan for plan in plans if _takes_part(metadata, spec, plan)]
+    taking_part = [one for plan in plans for one in (plan, *plan.acceptors) if _takes_part(metadata, spec, one)]
     if not taking_part:
         return Injection(
             warning="keyturn: no probe was added: no RotationPlan here manages a Secret that this pod uses"

@@ -24,6 +24,7 @@ class Capabilities:
     usage_lag: timedelta = timedelta()  # worst case until ``usage`` knows of a use; soak >= this
     sees_use: bool = True  # else nothing says who uses a credential: Soak is blind and the plan must accept that
     settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
+    outlived: bool = False  # what was made with a credential, like a token, is good beyond it: for as long as a soak
     reuses_ids: bool = True  # two names take turns; else every credential has a name that was never used before
 
 

@@ -252,7 +252,7 @@ class Reconciler:
             return patience(after.down_since, self._clock.now(), least=least, most=DURING_A_ROTATION)
         if after.phase is Phase.WATCH and not blind:
             return min(after.policy.sample_every, MISSED)
-        if after.phase in (Phase.SOAK, Phase.WATCH):
+        if after.phase in (Phase.SOAK, Phase.WATCH) or (after.phase is Phase.DISCARD and not decision.effects):
             return after.policy.sample_every
         waiting_for_people = after.paused is not None or isinstance(decision.answer, Fail)
         if waiting_for_people or after.phase in (Phase.PREFLIGHT, Phase.APPROVE):

@@ -117,7 +117,7 @@ class Observer:
             retry=scene.record.spec.retry,
             frozen=frozen,
             settles=scene.provider.capabilities.settles,
-            by_time=not scene.provider.capabilities.lists_sessions,
+            outlived=scene.provider.capabilities.outlived,
             blind=not scene.provider.capabilities.sees_refused_attempts,
             new_id=new_id,
             unanswered=escrow.pending is not None,

@@ -93,7 +93,7 @@ def recovered(
     It goes back; if OLD is retired already, or somebody else may know it, it goes on, and everything is asked again.
     """
     first = begin(plan.spec, plan.status.current_id, plan.status.generation - 1, found.generation, now)
-    rotation = replace(load(replace(found, status=first), plan.key), new_id=new_id)
+    rotation = replace(load(replace(found, status=first), plan.key), new_id=new_id, staged_at=now)  # it may have been
     gone = old in (Existence.RETIRED, Existence.ABSENT, None)
     phase = Phase.DELETE if gone else Phase.ENABLE if rotation.policy.mode is Mode.GRACEFUL else Phase.CREATE
     why = Problem("RotationLost", "the Rotation was deleted in the middle; the old credential serves again")

@@ -38,6 +38,8 @@ print(*(opener.backend.field for opener in offered()))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
         "awsIam",
+        "generic",
+        "keyring",
         "manual",
         "mariadb",
         "postgres",

@@ -11,9 +11,7 @@ _UNROLL = "    Step(Phase.UNROLL,    restart(OLD),                             r
 _CONFIRM = (
     "    Step(Phase.CONFIRM,   refresh(OLD),                             pods_prove(OLD),         pods_prove(OLD)),\n"
 )
-_DISCARD = (
-    "    Step(Phase.DISCARD,   do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),\n"
-)
+_DISCARD = "    Step(Phase.DISCARD,   discard,                                  discarded),\n"
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
@@ -62,8 +60,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "new-left-behind",
         "After a rollback the new credential stays enabled.",
         ROTATION,
-        "do(DisableCredential(NEW), EndSessions(NEW), DeleteCredential(NEW)), gone(NEW)),",
-        "do(), rolled(OLD)),",
+        "discard,                                  discarded),",
+        "do(),                                     rolled(OLD)),",
+    ),
+    mutant(
+        "tokens-of-new-not-outlived",
+        "Going back, the new key leaves the ring while tokens that were signed with it are still good.",
+        "core/gates.py",
+        "    presented = seen.outlived and rotation.staged_at is not None\n",
+        "    presented = False\n",
     ),
     mutant(
         "rollback-of-the-secret-not-kept",

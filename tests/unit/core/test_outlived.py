@@ -1,0 +1,188 @@
+"""Where pods judge a key: a trial may be awaited, quiet is what pods prove, and tokens outlive their key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keyturn.core.effects import DeleteCredential, DisableCredential, EndSessions, EnsureCredential, EscrowCredential
+from keyturn.core.gates import Fail, Wait
+from keyturn.core.model import (
+    Clock,
+    Existence,
+    Idle,
+    Kind,
+    Mode,
+    ObjectKey,
+    Observation,
+    Phase,
+    PodProof,
+    Policy,
+    Reach,
+    Rotation,
+    Sameness,
+    SecretView,
+    Side,
+    Trial,
+    Verdict,
+)
+from keyturn.core.rotation import decide
+
+NOW = datetime(2026, 3, 21, 12, tzinfo=UTC)
+SOAK = timedelta(seconds=30)
+POLICY = Policy(soak=SOAK, watch=SOAK, progress_deadline=timedelta(minutes=1))
+LATE = "1 of 2 acceptor pods prove it; pod gate-1 of Deployment/gate: not asked yet"
+
+
+def rotation(phase: Phase, **changes: object) -> Rotation:
+    begun = Rotation("uid", "keys-1", ObjectKey("shop", "keys"), POLICY, phase, NOW, 7, "old", "new", staged_at=NOW)
+    return replace(begun, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def seen(proves: Verdict = Verdict.NEW, **changes: object) -> Observation:
+    """Everything well, with one pod that proves this."""
+    well = Observation(
+        system=Sameness.SAME,
+        admin=Reach.UP,
+        trials={Side.NEW: Trial.WORKS, Side.OLD: Trial.WORKS},
+        states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE},
+        old_usage=Idle.NOT_SEEN,
+        old_tag="uid/8",
+        secret=SecretView(Verdict.NEW if proves is Verdict.NEW else Verdict.OLD, "keyturn", tag="uid/8"),
+        pods=(PodProof("shop", "p", "u", "Deployment/p", {Kind.PROCESS: proves}, proves, created=NOW),),
+        pods_asked=True,
+        escrowed=True,
+        use_unseen=True,
+        outlived=True,
+        blind=True,
+    )
+    return replace(well, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def awaited(side: Side) -> Observation:
+    return seen(trials={**seen().trials, side: Trial.AWAITED}, awaits={side: LATE})
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_while_acceptors_are_late_create_goes_on_and_says_for_whom() -> None:
+    decision = decide(rotation(Phase.CREATE), awaited(Side.NEW), after(1))
+    assert isinstance(decision.answer, Wait)
+    assert decision.answer.reason == "AcceptorsBehind"
+    assert LATE in decision.answer.message
+    assert decision.effects == (EscrowCredential(), EnsureCredential(Side.NEW))
+
+
+def test_acceptors_that_are_late_for_too_long_send_it_back() -> None:
+    decision = decide(rotation(Phase.CREATE), awaited(Side.NEW), after(61))
+    assert decision.rotation.phase is Phase.ENABLE
+    assert decision.rotation.turned_back is not None
+    assert LATE in decision.rotation.turned_back.message
+
+
+@pytest.mark.parametrize("phase", [Phase.ROLL, Phase.VERIFY, Phase.SOAK, Phase.APPROVE])
+def test_an_acceptor_that_starts_anew_later_turns_nothing_back(phase: Phase) -> None:
+    decision = decide(rotation(phase, clock=Clock(SOAK, NOW)), awaited(Side.NEW), after(1))
+    assert decision.rotation.turned_back is None
+    assert not isinstance(decision.answer, Fail)
+
+
+@pytest.mark.parametrize("mode", [Mode.AVAILABILITY, Mode.CONTAINMENT])
+def test_an_acceptor_that_starts_anew_after_any_deadline_pauses_no_compromised_rotation(mode: Mode) -> None:
+    going = rotation(Phase.ROLL, policy=replace(POLICY, mode=mode), disabled_at=NOW)
+    trials = {Side.NEW: Trial.AWAITED, Side.OLD: Trial.DISABLED}
+    late = replace(awaited(Side.NEW), trials=trials, states={**seen().states, Side.OLD: Existence.DISABLED})
+    decision = decide(going, late, after(600))
+    assert decision.rotation.paused is None
+    assert isinstance(decision.answer, Wait)
+    assert decision.answer.reason == "AcceptorsBehind"
+
+
+def test_nothing_is_disabled_for_good_before_the_last_acceptor_followed() -> None:
+    off = awaited(Side.OLD)
+    decision = decide(
+        rotation(Phase.DISABLE, disabled_at=NOW), replace(off, states={Side.OLD: Existence.DISABLED}), after(1)
+    )
+    assert decision.rotation.phase is Phase.DISABLE
+    assert isinstance(decision.answer, Wait)
+    assert LATE in decision.answer.message
+
+
+def test_going_back_says_who_does_not_accept_the_old_key_again() -> None:
+    decision = decide(rotation(Phase.ENABLE), awaited(Side.OLD), after(1))
+    assert isinstance(decision.answer, Wait)
+    assert LATE in decision.answer.message
+
+
+# --------------------------------------------------------------------------------------------- the clock, forward
+
+
+def test_time_in_which_every_pod_proves_new_counts() -> None:
+    decision = decide(rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW)), seen(), after(5))
+    assert decision.rotation.clock == Clock(timedelta(seconds=15), after(5))
+
+
+def test_a_pod_that_proves_nothing_yet_stops_the_clock_for_as_long_as_it_takes_and_no_more() -> None:
+    began = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+    unknown = seen(Verdict.UNKNOWN, secret=SecretView(Verdict.NEW))
+    for second in range(5, 120, 5):
+        began = decide(began, unknown, after(second)).rotation
+    assert began.clock == Clock(timedelta(seconds=10), after(115))
+
+
+def test_a_pod_that_holds_the_old_key_starts_the_clock_again() -> None:
+    began = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+    old = seen(Verdict.OLD, secret=SecretView(Verdict.NEW))
+    assert decide(began, old, after(5)).rotation.clock.observed == timedelta()
+
+
+def test_where_use_can_be_seen_unknown_is_a_gap() -> None:
+    began = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+    unknown = seen(old_usage=Idle.UNKNOWN, use_unseen=False)
+    assert decide(began, unknown, after(5)).rotation.clock == Clock(timedelta(seconds=10), NOW)
+
+
+# ---------------------------------------------------------------------------------------------- the clock, backward
+
+CLOSING = (DisableCredential(Side.NEW), EndSessions(Side.NEW), DeleteCredential(Side.NEW))
+
+
+def test_on_the_way_back_new_stays_until_what_was_made_with_it_has_run_out() -> None:
+    going = rotation(Phase.DISCARD)
+    for second in range(5, 35, 5):
+        decision = decide(going, seen(Verdict.OLD), after(second))
+        assert decision.effects == ()
+        assert isinstance(decision.answer, Wait)
+        assert decision.answer.reason == "Soaking"
+        going = decision.rotation
+    assert decide(going, seen(Verdict.OLD), after(35)).effects == CLOSING
+
+
+def test_a_pod_that_presents_new_again_starts_it_anew_and_one_that_proves_nothing_stops_it() -> None:
+    going = rotation(Phase.DISCARD, clock=Clock(timedelta(seconds=25), NOW))
+    silent = seen(Verdict.UNKNOWN, secret=SecretView(Verdict.OLD, tag="uid/8"))
+    assert decide(going, silent, after(5)).rotation.clock == Clock(timedelta(seconds=25), after(5))
+    again = seen(Verdict.MIXED, secret=SecretView(Verdict.OLD, tag="uid/8"))
+    assert decide(going, again, after(5)).rotation.clock == Clock(timedelta(), after(5))
+
+
+def test_a_day_in_which_nobody_looked_is_no_day() -> None:
+    going = rotation(Phase.DISCARD, clock=Clock(timedelta(seconds=25), NOW))
+    assert decide(going, seen(Verdict.OLD), after(86_400)).rotation.clock.observed == timedelta()
+
+
+def test_what_was_never_presented_has_nothing_that_could_outlive_it() -> None:
+    assert decide(rotation(Phase.DISCARD, staged_at=None), seen(Verdict.OLD), after(5)).effects == CLOSING
+
+
+def test_a_login_is_not_outlived_by_anything() -> None:
+    assert decide(rotation(Phase.DISCARD), seen(Verdict.OLD, outlived=False), after(5)).effects == CLOSING
+
+
+def test_what_is_retired_already_is_not_waited_for() -> None:
+    gone = seen(Verdict.OLD, states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.RETIRED})
+    assert decide(rotation(Phase.DISCARD), gone, after(5)).rotation.phase is Phase.ROLLED_BACK

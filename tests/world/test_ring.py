@@ -1,0 +1,165 @@
+"""Whole rotations of a key that pods judge: acceptors first, then presenters, then OLD leaves; and all the way back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from keyturn.core.model import Mode
+from support.faults.people import delete_rotation
+from support.ring_world import FIRST, GATE, KEY, SIGNER, VALUE, WEB, RingWorld
+from support.switchboard import Strike
+
+ENOUGH = 900
+NEW = "orders-1"
+
+
+def ring(world: RingWorld) -> dict[str, str]:
+    return json.loads(world.cluster.ring[KEY].reveal_text())
+
+
+def rests(world: RingWorld) -> None:
+    """Every pod holds what its Secret holds, and nothing is written any more."""
+    world.run(3, until=lambda _world: False)
+    fleet, before = world.cluster.fleet, len(world.board.writes)
+    for pod in fleet.pods():
+        assert fleet.rings[pod.name] == world.cluster.ring[KEY] or pod.consumer == SIGNER
+        assert pod.held is not None
+        assert pod.held.value == world.cluster.secret_data["url"] or pod.consumer == GATE
+    world.restart_operator()
+    world.run(3, until=lambda _world: False)
+    assert world.board.writes[before:] == []
+
+
+def completed(world: RingWorld) -> None:
+    world.run(ENOUGH)
+    assert world.phase == "Complete", (world.phase, world.rotation_status.blockers, world.phases)
+    assert set(ring(world)) == {NEW}
+    assert world.plan_status.current_id == NEW
+    assert world.cluster.secret_data["url"].reveal_text() == f"{NEW}.{ring(world)[NEW]}"
+    rests(world)
+
+
+def went_back(world: RingWorld) -> None:
+    world.run(ENOUGH)
+    assert world.phase == "RolledBack", (world.phase, world.rotation_status.blockers, world.phases)
+    assert world.cluster.ring == world.ring_before
+    assert world.cluster.secret_data == world.secret_before
+    rests(world)
+
+
+def test_a_rotation_completes_and_every_token_was_accepted_all_the_way() -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    completed(world)
+    order = [kind for kind in world.board.writes if kind in ("write-ring", "write-secret", "restart-acceptor")]
+    assert order.index("write-ring") < order.index("restart-acceptor") < order.index("write-secret")
+
+
+@pytest.mark.parametrize("phase", ["Create", "Stage", "Roll", "Soak", "Disable", "Watch"])
+def test_one_that_is_aborted_leaves_ring_and_secret_byte_for_byte_as_they_were(phase: str) -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.abort_in = phase
+    went_back(world)
+
+
+def test_an_acceptor_that_does_not_come_up_with_the_new_ring_sends_the_rotation_back() -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: w.phase == "Create")
+    world.cluster.fleet.broken = "gate"
+    world.run(25, until=lambda _world: False)
+    told = world.rotation_status.blockers[0]
+    assert told.reason == "AcceptorsBehind"
+    assert "gate" in told.message
+    went_back(world)
+    assert "write-secret" in world.board.writes, "the presenters' Secret is tagged on the way back, and no more"
+    assert world.rotation_status.turned_back is not None
+    assert world.rotation_status.turned_back.reason == "NewCredentialRefused"
+
+
+@pytest.mark.fm(58)
+@pytest.mark.parametrize("phase", ["Roll", "Soak", "Disable", "Watch"])
+def test_a_rotation_that_is_lost_in_the_middle_goes_back_and_outlives_its_tokens(phase: str) -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: w.phase == phase)
+    delete_rotation(world)
+    went_back(world)
+
+
+def test_nobody_presents_a_key_while_one_acceptor_is_silent() -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: w.phase == "Create")
+    world.silent_pods.add("web")
+    world.run(15, until=lambda _world: False)
+    assert world.phase == "Create"
+    assert "write-secret" not in world.board.writes
+    told = world.rotation_status.blockers[0].message
+    assert "Deployment/web" in told
+    world.silent_pods.clear()
+    completed(world)
+
+
+def test_a_soak_shorter_than_a_tokens_life_is_not_begun() -> None:
+    world = RingWorld(spec_changes={"verify": {"require": ["Process"], "soak": "10s", "acceptBlindSoak": True}})
+    world.ask_for_rotation()
+    world.run(30, until=lambda _world: False)
+    assert "SoakTooShort" in {one.reason for one in world.plan_status.conditions}
+    assert not world.board.writes or "write-ring" not in world.board.writes
+
+
+def test_a_plan_that_does_not_accept_that_nobody_sees_the_use_is_not_begun() -> None:
+    world = RingWorld(spec_changes={"verify": {"require": ["Process"], "soak": "20s"}})
+    world.ask_for_rotation()
+    world.run(30, until=lambda _world: False)
+    assert "BlindSoak" in {one.reason for one in world.plan_status.conditions}
+
+
+def test_contained_the_old_key_leaves_at_once_and_everybody_follows() -> None:
+    world = RingWorld(request={"planRef": {"name": "orders"}, "mode": Mode.CONTAINMENT})
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: "write-ring" in w.board.writes)
+    assert set(ring(world)) == {NEW}
+    completed(world)
+
+
+def test_an_available_rotation_of_a_compromised_key_keeps_the_order() -> None:
+    world = RingWorld(request={"planRef": {"name": "orders"}, "mode": Mode.AVAILABILITY})
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: w.phase == "Stage")
+    assert set(ring(world)) == {NEW, FIRST}
+    assert all(set(json.loads(world.cluster.fleet.rings[p.name].reveal_text())) == {NEW, FIRST}
+               for p in world.cluster.fleet.pods() if p.consumer in (GATE, WEB))  # fmt: skip
+
+
+def points() -> list[str]:
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.run(ENOUGH)
+    return [name for name in world.board.points if name.partition("#")[0] in ("write-ring", "restart-acceptor")]
+
+
+@pytest.mark.parametrize("strike", list(Strike))
+def test_the_operator_may_die_at_every_write_of_the_ring(strike: Strike) -> None:
+    found = points()
+    assert len(found) >= 6
+    for point in found:
+        world = RingWorld()
+        world.board.strikes[point] = strike
+        world.ask_for_rotation()
+        completed(world)
+        assert world.board.struck
+
+
+def test_a_second_rotation_makes_a_key_of_another_name() -> None:
+    world = RingWorld()
+    world.ask_for_rotation()
+    completed(world)
+    world.ask_for_rotation("orders-2")
+    world.run(ENOUGH)
+    assert set(ring(world)) == {"orders-2"}
+    assert VALUE not in ring(world).values()
