@@ -144,6 +144,7 @@ RIGS = (
     "rabbitmq",
     "redis",
     "webhook",
+    *RINGS,
     *POSTGRES,
 )
 
@@ -166,6 +167,11 @@ def rig_memory() -> Rig:
 @pytest.fixture
 def rig_memory_issuer() -> Rig:
     return MemoryIssuerRig()
+
+
+@pytest.fixture
+def rig_ring(request: pytest.FixtureRequest) -> Rig:
+    return ring_rig.RingRig(request.node.stash[FORM])
 
 
 @pytest.fixture

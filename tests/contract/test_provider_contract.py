@@ -9,7 +9,8 @@ import pytest
 
 from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Credential, Denied, Misconfigured, Pending, Provider, Unavailable
+from keyturn.ports import Credential, Denied, Misconfigured, Pending, Unavailable
+from support.contract_needs import comes_next, needs_sessions, needs_use, state
 from support.postgres_plan import op
 from support.provider_rig import Rig
 
@@ -62,10 +63,6 @@ def until_uses_are_old(rig: Rig) -> None:
     """Where uses are recorded: so long that what was used before is not in use any more."""
     if not lists_sessions(rig) and rig.provider.capabilities.usage_lag:
         rig.wait(rig.provider.capabilities.usage_lag + timedelta(hours=1))
-
-
-async def state(provider: Provider, id_: str) -> Existence:
-    return next((p.state for p in await provider.inventory() if p.id == id_), Existence.ABSENT)
 
 
 async def test_the_declared_system_is_recognised_and_the_current_credential_works(rig: Rig):
@@ -184,6 +181,7 @@ async def test_the_generations_of_another_rotation_do_not_count(rig: Rig):
 
 
 async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: Rig):
+    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         seen = (await rig.provider.usage([rig.current.id], new))[rig.current.id]
@@ -205,6 +203,7 @@ async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: 
 
 
 async def test_nobody_connected_is_idle_because_the_control_session_was_seen(rig: Rig):
+    needs_use(rig)
     new = await made(rig)
     until_uses_are_old(rig)
     asked = [rig.current.id, new.id] if lists_sessions(rig) else [rig.current.id]  # a record shows our own use of NEW
@@ -221,6 +220,7 @@ async def test_without_a_control_session_nobody_knows(rig: Rig):
 
 
 async def test_sessions_outlive_disabling_and_end_when_told(rig: Rig):
+    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         await rig.provider.disable(op("Disable"), rig.current.id)
@@ -255,6 +255,7 @@ async def test_an_enabled_credential_is_not_deleted(rig: Rig):
 
 @pytest.mark.fm(40)
 async def test_a_credential_with_open_sessions_is_not_deleted(rig: Rig):
+    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         await rig.provider.disable(op("Disable"), rig.current.id)
