@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -15,9 +16,11 @@ from keyturn.providers.redis import changes
 from keyturn.providers.redis.connections import Connector, OwnClients
 from keyturn.providers.redis.settings import read_settings
 from keyturn.providers.redis.tags import Mark, Tag
+from support.listening import stop_listening
 from support.postgres_plan import op
 from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems
 from support.redis_server import RedisPair, RedisServer
+from support.wire import Wire
 
 pytestmark = pytest.mark.contract
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -237,6 +240,41 @@ async def test_our_own_trial_is_no_attempt(setting: Setting) -> None:
     await provider.disable(op("Disable"), SLOT_A)
     assert await provider.test(CURRENT) is Trial.DISABLED
     assert await provider.refused_attempts(SLOT_A, LONG_AGO) == ()
+
+
+async def test_our_own_trial_is_no_attempt_where_the_network_translates_addresses(setting: Setting) -> None:
+    """Given the server sees us come from another address, and then another process of ours asks."""
+    primary = setting.pair.primary
+    relay = Wire("127.0.0.1", primary.port)
+    listener = await asyncio.start_server(relay.take, "127.0.0.1", 0)
+    try:
+        port = listener.sockets[0].getsockname()[1]
+        endpoint = {"name": "primary", "host": primary.host, "port": port}
+        behind = setting.but(admin=(("port", str(port)),), endpoints=(endpoint,))
+        provider = behind.open()
+        await made(provider)
+        await provider.disable(op("Disable"), SLOT_A)
+        assert await provider.test(CURRENT) is Trial.DISABLED
+        assert await provider.refused_attempts(SLOT_A, LONG_AGO) == ()
+        assert await behind.open().refused_attempts(SLOT_A, LONG_AGO) == ()
+        assert not logs_in(primary, CURRENT)
+        assert len(await behind.open().refused_attempts(SLOT_A, LONG_AGO)) == 1
+    finally:
+        await stop_listening(listener)
+        relay.cut()
+
+
+@pytest.mark.parametrize("passes", range(1, 5))
+async def test_a_call_that_is_cancelled_ends_wherever_it_was(setting: Setting, passes: int) -> None:
+    """Or an operator that shall stop, or has lost its lease, would go on."""
+    connector = Connector(read_settings(*setting.records()), OwnClients())
+    async with connector.admin() as wire:
+        call = asyncio.create_task(wire.ask("PING"))
+        for _ in range(passes):  # of the loop
+            await asyncio.sleep(0)
+        if call.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
 
 # --------------------------------------------------------------------------------------------------- identity

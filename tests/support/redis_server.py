@@ -112,7 +112,8 @@ class RedisServer:
             "dir": str(self.home), "bind": "127.0.0.1", "save": "", "logfile": "server.log",
             "port": str(self.plain_port), "tls-port": str(self.port), "tls-cert-file": "cert.pem",
             "tls-key-file": "key.pem", "tls-ca-cert-file": "ca.pem", "tls-auth-clients": "no",
-            "tls-replication": "yes", "maxclients": "4000", "aclfile": str(self.home / "users.acl"), "repl-diskless-sync-delay": "0",
+            "tls-replication": "yes", "maxclients": "4000",
+            "aclfile": str(self.home / "users.acl"), "repl-diskless-sync-delay": "0",
         }  # fmt: skip
         if self.primary is not None:
             options |= {"replicaof": f'127.0.0.1" "{self.primary.port}', "masteruser": REPLICA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from support.redis_server import REPLICA, ROOT, ROOT_PASSWORD, ROTATOR, ROTATOR_
 from support.ware import Enabled, Failed, Stock
 
 _TEMPLATE = "redis://{username}:{password}@{host}:{port}/{database}"
+_PATIENCE = 10.0  # seconds that an application waits for its backend
 _DOORS = ("", " at replica")
 _BROKEN = (exceptions.RedisError, OSError, TimeoutError)
 
@@ -109,14 +111,16 @@ class _Session:
 
     async def open(self) -> None:
         try:
-            await self._connection.connect()
+            async with asyncio.timeout(_PATIENCE):
+                await self._connection.connect()
         except _BROKEN as error:
             raise Failed(type(error).__name__) from None
 
     async def ask(self, *words: str) -> Any:
         try:
-            await self._connection.send_command(*words)
-            return await self._connection.read_response()
+            async with asyncio.timeout(_PATIENCE):
+                await self._connection.send_command(*words)
+                return await self._connection.read_response()
         except _BROKEN as error:
             raise Failed(type(error).__name__) from None
 
@@ -130,7 +134,7 @@ class _Session:
 def _connection(host: str, port: int, user: str, password: str) -> Connection:
     return Connection(
         host=host, port=port, username=user, password=password, protocol=2, decode_responses=True, driver_info=None,
-        socket_connect_timeout=10, socket_timeout=10,
+        socket_timeout=None,  # the driver's own limit swallows cancellations: a pod would never end
     )  # fmt: skip
 
 

@@ -33,24 +33,27 @@ async def _at(
     try:
         async with connector.admin(at) as wire:
             found = await users(wire)
-            if (user := found.get(credential.id)) is not None and not user.enabled:
-                await refusals.read(wire, credential.id, now)  # before ours would stand in the place of others
-    except KeyturnError:
-        return Trial.DOWN
-    owner = found.get(settings.owner)
-    try:
-        async with connector.login(at, credential) as session:
+            user, owner = found.get(credential.id), found.get(settings.owner)
+            if user is not None and not user.enabled:
+                # before ours would stand in the place of others
+                await refusals.read(wire, credential.id, settings.user, now)
+            try:
+                await wire.log_in(credential)  # over the rotator's connection: its log then says whose attempt it was
+            except LoginFailed as failed:
+                return _failed(failed, user, credential)
             if user is None or owner is None or user.open or user.rules != owner.rules:
                 return Trial.LACKING
-            return await _write(session, owner)
-    except LoginFailed as failed:
-        if failed.kind is not Login.REFUSED:
-            return Trial.DOWN
-        # the server does not tell a disabled user from a wrong password; the rotator sees which of the two it is
-        disabled = user is not None and not user.enabled and user.holds(credential.value)
-        return Trial.DISABLED if disabled else Trial.REFUSED
+            return await _write(wire, owner)
     except KeyturnError:
         return Trial.DOWN
+
+
+def _failed(failed: LoginFailed, user: User | None, credential: Credential) -> Trial:
+    """The server does not tell a disabled user from a wrong password; the rotator sees which of the two it is."""
+    if failed.kind is not Login.REFUSED:
+        return Trial.DOWN
+    disabled = user is not None and not user.enabled and user.holds(credential.value)
+    return Trial.DISABLED if disabled else Trial.REFUSED
 
 
 async def _write(session: Wire, owner: User) -> Trial:
