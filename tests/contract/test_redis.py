@@ -242,6 +242,7 @@ async def test_our_own_trial_is_no_attempt(setting: Setting) -> None:
     assert await provider.refused_attempts(SLOT_A, LONG_AGO) == ()
 
 
+@pytest.mark.fm(63)
 async def test_our_own_trial_is_no_attempt_where_the_network_translates_addresses(setting: Setting) -> None:
     """Given the server sees us come from another address, and then another process of ours asks."""
     primary = setting.pair.primary
@@ -264,6 +265,7 @@ async def test_our_own_trial_is_no_attempt_where_the_network_translates_addresse
         relay.cut()
 
 
+@pytest.mark.fm(52)
 @pytest.mark.parametrize("passes", range(1, 5))
 async def test_a_call_that_is_cancelled_ends_wherever_it_was(setting: Setting, passes: int) -> None:
     """Or an operator that shall stop, or has lost its lease, would go on."""

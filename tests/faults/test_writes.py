@@ -27,6 +27,7 @@ async def test_the_named_run_is_replayed(campaign: Campaign, request: pytest.Fix
 
 
 @pytest.mark.each_backend
+@pytest.mark.fm(63)
 async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_everything(campaign: Campaign) -> None:
     converged(await campaign.run([Wish(), Wish("Create"), Wish(FAR_BACK)]))
 

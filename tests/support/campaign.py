@@ -71,11 +71,13 @@ class Campaign:
     async def _run(self, wishes: Sequence[Wish]) -> list[Outcome]:
         waiting, found = iter(wishes), list[Outcome]()
         began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.shops, len(wishes))):
-                group.create_task(self._work(waiting, found))
-        self.seconds += time.monotonic() - began
-        self.outcomes += found
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.shops, len(wishes))):
+                    group.create_task(self._work(waiting, found))
+        finally:  # a sweep that is interrupted tells what it has seen
+            self.seconds += time.monotonic() - began
+            self.outcomes += found
         return found
 
     async def _work(self, waiting: Iterable[Wish], found: list[Outcome]) -> None:

@@ -103,7 +103,10 @@ class _Clerk:
         return self._struck_by_then is not None and len(self.shop.backend.struck) > self._struck_by_then
 
     async def after(self, write: Write) -> None:
-        phase = (write.body.get("status") or {}).get("phase")
+        status = write.body.get("status") or {}
+        phase = status.get("phase")
+        missed = [one["message"] for one in status.get("conditions", ()) if one.get("reason") == "OldCredentialMissed"]
+        self.outcome.wrong += [words for words in missed if words not in self.outcome.wrong]  # no pod ever uses it then
         if phase and self.outcome.phases[-1:] != [phase]:
             self.outcome.phases.append(phase)
         if phase in _ENDS and self._struck_by_then is None:
