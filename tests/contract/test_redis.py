@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +11,7 @@ import redis
 
 from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Conflict, Credential, Denied, Misconfigured, Unavailable
+from keyturn.ports import Awaited, Conflict, Credential, Denied, KeyturnError, Misconfigured, Unavailable
 from keyturn.providers.redis import changes
 from keyturn.providers.redis.connections import Connector, OwnClients
 from keyturn.providers.redis.settings import read_settings
@@ -220,6 +220,37 @@ async def test_empty_and_weak_values_are_refused(setting: Setting) -> None:
             await setting.open().ensure(op("Create"), Credential(SLOT_B, Sealed(value)), SLOT_A)
     with pytest.raises(Denied, match="UnsuitableValue"):
         await setting.open().enable(op("Enable"), Credential(SLOT_A, Sealed(" ")))
+
+
+# ------------------------------------------------------------------------------------------- half a change
+
+
+@pytest.mark.fm(1, 3, 11)
+async def test_a_change_that_has_not_reached_every_server_is_awaited_and_done_again(setting: Setting) -> None:
+    """Given the replica is away while the primary is told, when it is back, then no word but Awaited is said of it."""
+    provider, replica = setting.open(), setting.pair.replica
+    new = Credential(SLOT_B, provider.mint())
+    setting.pair.everywhere("ACL", "SAVE")
+
+    async def half(change: Callable[[], Awaitable[object]], credential: Credential, whole: Trial) -> None:
+        replica.halt()
+        with pytest.raises(KeyturnError):
+            await change()
+        assert await provider.test(credential) is Trial.DOWN  # nobody can tell
+        replica.launch()
+        with pytest.raises(Awaited, match="ServersDiffer"):
+            await provider.test(credential)
+        await change()
+        assert await provider.test(credential) is whole
+
+    await half(lambda: provider.ensure(op("Create"), new, SLOT_A), new, Trial.WORKS)
+    await half(lambda: provider.disable(op("Disable"), SLOT_A), CURRENT, Trial.DISABLED)
+    await half(lambda: provider.enable(op("Enable", 2), CURRENT), CURRENT, Trial.WORKS)
+
+
+async def test_a_user_that_somebody_set_off_on_one_server_is_lacking(setting: Setting) -> None:
+    setting.pair.replica.do("ACL", "SETUSER", SLOT_A, "off")
+    assert await setting.open().test(CURRENT) is Trial.LACKING
 
 
 # --------------------------------------------------------------------------------------------------- tripwire
