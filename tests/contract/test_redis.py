@@ -19,7 +19,7 @@ from keyturn.providers.redis.tags import Mark, Tag
 from support.listening import stop_listening
 from support.postgres_plan import op
 from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems
-from support.redis_server import RedisPair, RedisServer
+from support.redis_server import ROTATOR_PASSWORD, RedisPair, RedisServer
 from support.wire import Wire
 
 pytestmark = pytest.mark.contract
@@ -220,6 +220,21 @@ async def test_empty_and_weak_values_are_refused(setting: Setting) -> None:
             await setting.open().ensure(op("Create"), Credential(SLOT_B, Sealed(value)), SLOT_A)
     with pytest.raises(Denied, match="UnsuitableValue"):
         await setting.open().enable(op("Enable"), Credential(SLOT_A, Sealed(" ")))
+
+
+async def test_a_rotator_that_is_the_servers_default_user_hides_nobodys_attempt(setting: Setting) -> None:
+    """Given whoever has not logged in yet looks like the rotator, then his refused login still counts."""
+    primary, replica = setting.pair.both
+    setting.pair.everywhere("ACL", "SETUSER", "default", "on", f">{ROTATOR_PASSWORD}", "+@all")
+    try:
+        provider = setting.but(admin=(("user", "default"),)).open()
+        setting.pair.everywhere("ACL", "SETUSER", SLOT_A, "off")
+        assert not logs_in(primary, CURRENT)
+        assert await provider.test(CURRENT) is Trial.DISABLED
+        assert len(await provider.refused_attempts(SLOT_A, LONG_AGO)) == 1
+    finally:
+        for server in (primary, replica):
+            server.do("ACL", "SETUSER", "default", "off", "resetpass", "-@all")
 
 
 # ------------------------------------------------------------------------------------------- half a change

@@ -22,6 +22,7 @@ from keyturn.providers.recent import Recent
 from keyturn.providers.redis.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.redis.settings import Settings
 
+NAMED: Final = "keyturn-"  # how the names of our connections begin
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 15.0  # opening a connection, and again all that is done in it, whatever the server does
 
@@ -99,7 +100,7 @@ class Connector:
                 yield wire
 
     async def _open(self, node: Endpoint, user: str, password: Sealed) -> Wire:
-        name = f"keyturn-{secrets.token_hex(12)}"
+        name = f"{NAMED}{secrets.token_hex(12)}"
         connection = self._connection(node)
         try:
             async with asyncio.timeout(CALL_SECONDS):

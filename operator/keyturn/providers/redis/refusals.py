@@ -5,8 +5,9 @@ look alike (https://redis.io/docs/latest/commands/acl-log/). The last caller is 
 refused. So the log is read before we try, and what it said of others is kept.
 
 Our own are known by the user to whom the caller's connection belonged before: a trial is made over the rotator's
-(``client-info`` says ``user=keyturn-rotator``; strangers' say ``user=default``). An address would not tell: networks
-translate them, and the operator that called may have been another process.
+(``client-info`` says ``user=keyturn-rotator``; strangers' say ``user=default``), under a name that only who has logged
+in can take: somebody may have made ``default`` the rotator. An address would not tell: networks translate them, and
+the operator that called may have been another process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from keyturn.ports import Session
-from keyturn.providers.redis.connections import Wire, pairs
+from keyturn.providers.redis.connections import NAMED, Wire, pairs
 from keyturn.providers.redis.identity import fields, place
 
 
@@ -32,7 +33,8 @@ class Refusals:
         for entry in await wire.ask("ACL", "LOG"):
             told = pairs(entry)
             caller = fields(str(told.get("client-info", "")))
-            if (told.get("reason"), told.get("username")) == ("auth", user) and caller.get("user") != rotator:
+            ours = caller.get("user") == rotator and caller.get("name", "").startswith(NAMED)
+            if (told.get("reason"), told.get("username")) == ("auth", user) and not ours:
                 self._keep(user, caller.get("addr", ""), now - timedelta(seconds=float(told["age-seconds"])))
 
     def of(self, user: str, since: datetime) -> tuple[Session, ...]:
