@@ -106,7 +106,7 @@ def rabbitmq_server() -> Iterator[RabbitmqServer]:
 
 @pytest.fixture(scope="session")
 def redis_pair() -> Iterator[RedisPair]:
-    started = RedisPair()
+    started = RedisPair().start()
     yield started
     started.stop()
 

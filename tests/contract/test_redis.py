@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -10,14 +11,16 @@ import redis
 
 from keyturn.core.model import Existence, Idle, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
-from keyturn.ports import Conflict, Credential, Denied, Misconfigured, Unavailable
+from keyturn.ports import Awaited, Conflict, Credential, Denied, KeyturnError, Misconfigured, Unavailable
 from keyturn.providers.redis import changes
 from keyturn.providers.redis.connections import Connector, OwnClients
 from keyturn.providers.redis.settings import read_settings
 from keyturn.providers.redis.tags import Mark, Tag
+from support.listening import stop_listening
 from support.postgres_plan import op
 from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems
-from support.redis_server import RedisPair, RedisServer
+from support.redis_server import ROTATOR_PASSWORD, RedisPair, RedisServer
+from support.wire import Wire
 
 pytestmark = pytest.mark.contract
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -219,6 +222,52 @@ async def test_empty_and_weak_values_are_refused(setting: Setting) -> None:
         await setting.open().enable(op("Enable"), Credential(SLOT_A, Sealed(" ")))
 
 
+async def test_a_rotator_that_is_the_servers_default_user_hides_nobodys_attempt(setting: Setting) -> None:
+    """Given whoever has not logged in yet looks like the rotator, then his refused login still counts."""
+    primary, replica = setting.pair.both
+    setting.pair.everywhere("ACL", "SETUSER", "default", "on", f">{ROTATOR_PASSWORD}", "+@all")
+    try:
+        provider = setting.but(admin=(("user", "default"),)).open()
+        setting.pair.everywhere("ACL", "SETUSER", SLOT_A, "off")
+        assert not logs_in(primary, CURRENT)
+        assert await provider.test(CURRENT) is Trial.DISABLED
+        assert len(await provider.refused_attempts(SLOT_A, LONG_AGO)) == 1
+    finally:
+        for server in (primary, replica):
+            server.do("ACL", "SETUSER", "default", "off", "resetpass", "-@all")
+
+
+# ------------------------------------------------------------------------------------------- half a change
+
+
+@pytest.mark.fm(1, 3, 11)
+async def test_a_change_that_has_not_reached_every_server_is_awaited_and_done_again(setting: Setting) -> None:
+    """Given the replica is away while the primary is told, when it is back, then no word but Awaited is said of it."""
+    provider, replica = setting.open(), setting.pair.replica
+    new = Credential(SLOT_B, provider.mint())
+    setting.pair.everywhere("ACL", "SAVE")
+
+    async def half(change: Callable[[], Awaitable[object]], credential: Credential, whole: Trial) -> None:
+        replica.halt()
+        with pytest.raises(KeyturnError):
+            await change()
+        assert await provider.test(credential) is Trial.DOWN  # nobody can tell
+        replica.launch()
+        with pytest.raises(Awaited, match="ServersDiffer"):
+            await provider.test(credential)
+        await change()
+        assert await provider.test(credential) is whole
+
+    await half(lambda: provider.ensure(op("Create"), new, SLOT_A), new, Trial.WORKS)
+    await half(lambda: provider.disable(op("Disable"), SLOT_A), CURRENT, Trial.DISABLED)
+    await half(lambda: provider.enable(op("Enable", 2), CURRENT), CURRENT, Trial.WORKS)
+
+
+async def test_a_user_that_somebody_set_off_on_one_server_is_lacking(setting: Setting) -> None:
+    setting.pair.replica.do("ACL", "SETUSER", SLOT_A, "off")
+    assert await setting.open().test(CURRENT) is Trial.LACKING
+
+
 # --------------------------------------------------------------------------------------------------- tripwire
 
 
@@ -237,6 +286,43 @@ async def test_our_own_trial_is_no_attempt(setting: Setting) -> None:
     await provider.disable(op("Disable"), SLOT_A)
     assert await provider.test(CURRENT) is Trial.DISABLED
     assert await provider.refused_attempts(SLOT_A, LONG_AGO) == ()
+
+
+@pytest.mark.fm(63)
+async def test_our_own_trial_is_no_attempt_where_the_network_translates_addresses(setting: Setting) -> None:
+    """Given the server sees us come from another address, and then another process of ours asks."""
+    primary = setting.pair.primary
+    relay = Wire("127.0.0.1", primary.port)
+    listener = await asyncio.start_server(relay.take, "127.0.0.1", 0)
+    try:
+        port = listener.sockets[0].getsockname()[1]
+        endpoint = {"name": "primary", "host": primary.host, "port": port}
+        behind = setting.but(admin=(("port", str(port)),), endpoints=(endpoint,))
+        provider = behind.open()
+        await made(provider)
+        await provider.disable(op("Disable"), SLOT_A)
+        assert await provider.test(CURRENT) is Trial.DISABLED
+        assert await provider.refused_attempts(SLOT_A, LONG_AGO) == ()
+        assert await behind.open().refused_attempts(SLOT_A, LONG_AGO) == ()
+        assert not logs_in(primary, CURRENT)
+        assert len(await behind.open().refused_attempts(SLOT_A, LONG_AGO)) == 1
+    finally:
+        await stop_listening(listener)
+        relay.cut()
+
+
+@pytest.mark.fm(52)
+@pytest.mark.parametrize("passes", range(1, 5))
+async def test_a_call_that_is_cancelled_ends_wherever_it_was(setting: Setting, passes: int) -> None:
+    """Or an operator that shall stop, or has lost its lease, would go on."""
+    connector = Connector(read_settings(*setting.records()), OwnClients())
+    async with connector.admin() as wire:
+        call = asyncio.create_task(wire.ask("PING"))
+        for _ in range(passes):  # of the loop
+            await asyncio.sleep(0)
+        if call.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
 
 # --------------------------------------------------------------------------------------------------- identity

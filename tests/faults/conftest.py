@@ -14,14 +14,29 @@ from support.campaign import Campaign
 from support.closing import all_closed
 from support.kube_api import KubeApi
 from support.kubectl import Kubectl
+from support.wares import WARES
+from support.wish import Outcome, Wish
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
-CAMPAIGN = pytest.StashKey[Campaign]()
+CAMPAIGNS = pytest.StashKey[dict[str, Campaign]]()
 SHOPS = 3  # side by side: more would only wait for the machine
+FIRST = next(iter(WARES))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replay", metavar="NAME", help="faults: this run only, as its name says")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Over every backend what depends on it; the rest over the first, and over all of them with ``--all``."""
+    if "campaign" not in metafunc.fixturenames:
+        return
+    chosen = list(WARES)
+    if name := metafunc.config.getoption("--replay"):
+        chosen = [str(name).partition(":")[0]]
+    elif not metafunc.config.getoption("--all") and not metafunc.definition.get_closest_marker("each_backend"):
+        chosen = [FIRST]
+    metafunc.parametrize("campaign", chosen, indirect=True, scope="package")
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -37,7 +52,8 @@ async def campaign(request: pytest.FixtureRequest) -> AsyncIterator[Campaign]:
             print(f"  {words}", flush=True)  # noqa: T201 - progress, for whoever waits
 
     async with KubeApi(cluster.kubeconfig) as api:
-        made = request.config.stash[CAMPAIGN] = Campaign(api, SHOPS, say)
+        made = Campaign(api, request.param, SHOPS, say)
+        request.config.stash.setdefault(CAMPAIGNS, {})[made.backend] = made
         yield made
         await made.close()
     await all_closed()
@@ -56,19 +72,24 @@ def every(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    campaign = config.stash.get(CAMPAIGN, None)
-    if campaign is None:
+    campaigns = config.stash.get(CAMPAIGNS, {})
+    if not campaigns:
         return
-    struck = [outcome for outcome in campaign.outcomes if outcome.wish.name != "rotation"]
-    wrong = [outcome for outcome in campaign.outcomes if outcome.wrong]
-    told = len(campaign.outcomes)
-    terminalreporter.section("faults at a real API server")
-    terminalreporter.line(
-        f"{told} rotations, {len(struck)} of them with faults or aborted, "
-        f"{sum(outcome.deaths for outcome in campaign.outcomes)} operators killed, {campaign.seconds:.0f} s; "
-        f"{told - len(wrong)} of {told} converged ({100 * (told - len(wrong)) / max(1, told):.0f} %)"
-    )
-    for outcome in wrong:
-        terminalreporter.line(f"  hack/test faults --replay '{outcome.wish.name}'")
-        for words in outcome.wrong:
-            terminalreporter.line(f"    {words}")
+    terminalreporter.section("faults at a real API server and real backends")
+    for campaign in campaigns.values():
+        told = campaign.outcomes
+        wrong = [outcome for outcome in told if outcome.wrong]
+        terminalreporter.line(
+            f"{campaign.backend}: {len(told)} rotations, {sum(map(_disturbed, told))} of them with faults or aborted, "
+            f"{sum(outcome.deaths for outcome in told)} operators killed, {campaign.seconds:.0f} s; "
+            f"{len(told) - len(wrong)} of {len(told)} converged "
+            f"({100 * (len(told) - len(wrong)) / max(1, len(told)):.0f} %)"
+        )
+        for outcome in wrong:
+            terminalreporter.line(f"  hack/test faults --replay '{outcome.name}'")
+            for words in outcome.wrong:
+                terminalreporter.line(f"    {words}")
+
+
+def _disturbed(outcome: Outcome) -> bool:
+    return outcome.wish != Wish()

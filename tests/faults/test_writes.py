@@ -1,7 +1,8 @@
-"""The operator as a process against a real API server and a real PostgreSQL, killed and deceived at its writes.
+"""The operator as a process against a real API server and real backends, killed and deceived at its writes.
 
-hack/test faults           a sample
-hack/test faults --all     every write of a rotation and of a rollback
+hack/test faults                 a sample
+hack/test faults --all           every write of a rotation and of a rollback, over every backend
+hack/test faults --all -k redis  over this one
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ pytestmark = [
 
 
 async def test_the_named_run_is_replayed(campaign: Campaign, request: pytest.FixtureRequest) -> None:
-    converged(await campaign.run([Wish.read(str(request.config.getoption("--replay")))]))
+    converged(await campaign.run([Wish.read(str(request.config.getoption("--replay")).partition(":")[2])]))
 
 
+@pytest.mark.each_backend
+@pytest.mark.fm(63)
 async def test_without_faults_a_rotation_completes_and_an_aborted_one_restores_everything(campaign: Campaign) -> None:
     converged(await campaign.run([Wish(), Wish("Create"), Wish(FAR_BACK)]))
 
@@ -38,7 +41,7 @@ async def test_it_converges_whatever_happens_to_one_write(campaign: Campaign, ab
     outcomes = await campaign.run([Wish(abort_at, {str(n): fault}) for n, fault in chosen])
     converged(outcomes)
     unstruck = [outcome for outcome in outcomes if not outcome.struck]
-    missed = [one.wish.name for one in unstruck if any(int(n) <= len(one.writes) for n in one.wish.strikes)]
+    missed = [one.name for one in unstruck if any(int(n) <= len(one.writes) for n in one.wish.strikes)]
     assert not missed, f"never struck: {missed}"
     assert len(unstruck) <= 2 * len(CRASHES), "a run takes two writes more or less; these are too many"
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
-
 from support.faulty_run import run
 from support.faulty_shop import Shop
 from support.kube_api import KubeApi, Refused, Unanswered
+from support.ware import Failed
+from support.wares import WARES
 from support.wish import Outcome, Wish
 
 _MORE_WRITES = 8  # that a strike may cost: what it undid, said again
@@ -28,6 +28,7 @@ class Campaign:
     """``shops`` work side by side; one whose run went wrong is closed, and another opened in its place."""
 
     api: KubeApi
+    backend: str  # one of ``WARES``
     shops: int
     say: Callable[[str], None]
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -59,6 +60,10 @@ class Campaign:
             assert not outcome.wrong, outcome.wrong
             self._plain[outcome.wish.abort_at] = outcome
 
+    def changes(self, calls: Iterable[str]) -> list[str]:
+        """The calls of the backend that change something."""
+        return [call for call in calls if WARES[self.backend].changes.search(call)]
+
     async def close(self) -> None:
         """All shops."""
         await asyncio.gather(*(shop.close() for shop in self._free))
@@ -66,11 +71,13 @@ class Campaign:
     async def _run(self, wishes: Sequence[Wish]) -> list[Outcome]:
         waiting, found = iter(wishes), list[Outcome]()
         began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.shops, len(wishes))):
-                group.create_task(self._work(waiting, found))
-        self.seconds += time.monotonic() - began
-        self.outcomes += found
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.shops, len(wishes))):
+                    group.create_task(self._work(waiting, found))
+        finally:  # a sweep that is interrupted tells what it has seen
+            self.seconds += time.monotonic() - began
+            self.outcomes += found
         return found
 
     async def _work(self, waiting: Iterable[Wish], found: list[Outcome]) -> None:
@@ -79,11 +86,11 @@ class Campaign:
             shop = shop or (self._free.pop() if self._free else await self._opened())
             try:
                 outcome = await run(shop, wish, next(self._numbers))
-            except (Unanswered, Refused, psycopg.Error) as error:
-                outcome = Outcome(wish, wrong=[f"it could not be looked at to its end: {error!r}"])
+            except (Unanswered, Refused, Failed) as error:
+                outcome = Outcome(self.backend, wish, wrong=[f"it could not be looked at to its end: {error!r}"])
             found.append(outcome)
             words = "; ".join(outcome.wrong) or f"{outcome.seconds:.1f} s, {len(outcome.writes)} writes"
-            self.say(f"{wish.name}: {words}")
+            self.say(f"{outcome.name}: {words}")
             if outcome.wrong:
                 self.say(f"  struck {outcome.struck}; the operator's log: {_kept(shop)}")
                 with suppress(Exception):
@@ -93,7 +100,7 @@ class Campaign:
             self._free.append(shop)
 
     async def _opened(self) -> Shop:
-        shop = Shop(self.api, f"faults-{uuid4().hex[:6]}", next(self._networks))
+        shop = Shop(self.api, WARES[self.backend], f"faults-{uuid4().hex[:6]}", next(self._networks))
         try:
             await shop.open()
             warm = await run(shop, Wish(), next(self._numbers))  # from now on every run deletes an older one

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from support.api_proxy import Write
 from support.faulty_shop import Shop, until
-from support.furniture import rotation
+from support.furniture import PLAN, rotation
 from support.wish import Outcome, Weather, Wish
 
 _ENDS = frozenset({"Complete", "RolledBack", "Refused"})
 _QUIET = 1.5  # seconds after the end in which nothing may be written
 _PATIENCE = {Weather.FROZEN: 240.0}  # seconds until it must have ended; a frozen watch is given up after 70
 _OUTAGE = 12.0  # seconds
-_PLAN_TELLS = "PUT rotationplans/orders-db/status"
+_PLAN_TELLS = f"PUT rotationplans/{PLAN}/status"
 _ORDINARY_PATIENCE = 150.0
 
 
@@ -40,13 +40,13 @@ class Baseline:
         if self.shop.node.witness.logins == self._logins:
             wrong.append("no client logged in at all")
         if not self.shop.enabled_counts <= {1, 2} or not self.shop.enabled_counts:
-            wrong.append(f"so many roles were enabled at a time: {sorted(self.shop.enabled_counts)}")
+            wrong.append(f"so many principals were enabled at a time: {sorted(self.shop.enabled_counts)}")
         return wrong
 
     def _lists(self) -> dict[str, list[str]]:
         return {
             "failed logins": self.shop.node.witness.failed,
-            "failed logins in the server's log": self.shop.refused_in_log(),
+            "failed logins in the server's log": self.shop.ware.refused(),
             "sessions cut": self.shop.node.witness.cut,
             "ends of the operator that nobody asked for": [str(status) for status in self.shop.operator.fell],
             "mistakes of the hollow node": [repr(error) for error in self.shop.node.ended],
@@ -55,7 +55,7 @@ class Baseline:
 
 async def run(shop: Shop, wish: Wish, number: int) -> Outcome:
     """Ask for a rotation, strike, wait for its end, judge."""
-    name, outcome, baseline = f"run-{number}", Outcome(wish), Baseline(shop)
+    name, outcome, baseline = f"run-{number}", Outcome(shop.ware.field, wish), Baseline(shop)
     before = await shop.ledger.secret()
     began = time.monotonic()
     shop.proxy.new_run({int(point): fault for point, fault in wish.strikes.items() if point.isdecimal()})
@@ -103,7 +103,10 @@ class _Clerk:
         return self._struck_by_then is not None and len(self.shop.backend.struck) > self._struck_by_then
 
     async def after(self, write: Write) -> None:
-        phase = (write.body.get("status") or {}).get("phase")
+        status = write.body.get("status") or {}
+        phase = status.get("phase")
+        missed = [one["message"] for one in status.get("conditions", ()) if one.get("reason") == "OldCredentialMissed"]
+        self.outcome.wrong += [words for words in missed if words not in self.outcome.wrong]  # no pod ever uses it then
         if phase and self.outcome.phases[-1:] != [phase]:
             self.outcome.phases.append(phase)
         if phase in _ENDS and self._struck_by_then is None:

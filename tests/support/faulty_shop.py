@@ -1,4 +1,4 @@
-"""A shop of its own for one operator: a namespace, a PostgreSQL, hollow pods, and a proxy on each of the two ways.
+"""A shop of its own for one operator: a namespace, a backend, hollow pods, and a proxy on each of the two ways.
 
 It only stands there and can be looked at; ``faulty_run`` has one rotation after the other in it.
 """
@@ -11,9 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import yaml
 
 from support.api_proxy import ApiProxy
@@ -21,47 +19,42 @@ from support.furniture import CONSUMER, PLAN, furniture
 from support.hollow_node import HollowNode
 from support.kube_api import MERGE, Json, KubeApi
 from support.operator_process import OperatorProcess
-from support.postgres_plan import make_ready
-from support.postgres_proxy import PostgresProxy
-from support.postgres_server import PostgresServer, flavours
 from support.verdict import OURS, Ledger
+from support.ware import Failed, Ware
 
-SETTINGS = {"log_line_prefix": "%m [%p] %h %u@%d ", "max_connections": "60", "log_statement": "none",
-            "log_disconnections": "off", "authentication_timeout": "2s"}  # fmt: skip  # Watch lasts at least as long
 _BASES = {"secrets": "/api/v1", "deployments": "/apis/apps/v1"}
-_SAMPLE = 0.1  # seconds between two looks at the roles
+_SAMPLE = 0.1  # seconds between two looks at who can log in
 
 
 class Shop:
     """Opened once, used for many runs. ``network``: the second number of its pods' addresses."""
 
-    def __init__(self, api: KubeApi, name: str, network: int) -> None:
+    def __init__(self, api: KubeApi, ware: type[Ware], name: str, network: int) -> None:
         self.api = api
         self.ledger = Ledger(api, name, f"{name}-op")
         self.home = Path(tempfile.mkdtemp(prefix="keyturn-faults-"))
-        self.server = PostgresServer(flavours()["18"], SETTINGS)
         self.proxy = ApiProxy(api, self._kill)
-        self.backend = PostgresProxy(self.server.port, self._kill)
-        self.node = HollowNode(api, name, network, self.server.port, self.home)
-        self._pods_in_log = f" 127.{network}."
+        self.ware = ware(self._kill, network)
+        self.backend = self.ware.proxy
+        self.node = HollowNode(api, name, network, self.ware, self.home)
         self._kubeconfig = self.home / "kubeconfig"
         ports = ("--health-port", "0", "--metrics-port", "0")
         arguments = ("--kubeconfig", str(self._kubeconfig), "--operator-namespace", self.ledger.keeper,
                      "--namespace", name, *ports)  # fmt: skip
         self.operator = OperatorProcess(arguments, self.home / "operator.log", self._release_lease)
-        self.enabled_counts: set[int] = set()  # how many roles could log in, whenever we looked
+        self.enabled_counts: set[int] = set()  # how many principals could log in, whenever we looked
         self._sampler: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Everything is there, the plan is adopted, the pods serve."""
-        await asyncio.to_thread(self._start_server)
+        await asyncio.to_thread(self.ware.start, f"{self.ledger.namespace}/{PLAN}")
         await self.proxy.start()
         await self.backend.start()
         self._kubeconfig.write_text(_kubeconfig(self.proxy.port))
         for namespace in (self.ledger.namespace, self.ledger.keeper):
             await self.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         await self.node.start()
-        for plural, body in furniture(self.ledger.namespace, self.node.name, self.backend.port):
+        for plural, body in furniture(self.ledger.namespace, self.node.name, self.ware.field, self.ware.stock()):
             await self.make(plural, body)
         self._sampler = asyncio.create_task(self._sample())
         self.operator.start()
@@ -83,7 +76,7 @@ class Shop:
         await self._unguard()
         for namespace in (self.ledger.namespace, self.ledger.keeper):
             await self.api.send("DELETE", f"/api/v1/namespaces/{namespace}")
-        await asyncio.to_thread(self.server.stop)
+        await asyncio.to_thread(self.ware.stop)
         shutil.rmtree(self.home, ignore_errors=True)
 
     async def make(self, plural: str, body: Json) -> None:
@@ -102,21 +95,16 @@ class Shop:
         return seen and counts == [wanted] * 3 and len(self.node.pods) == wanted
 
     async def enabled(self) -> list[str]:
-        """Roles of the plan that can log in now."""
-        async with await self._superuser() as connection:
-            return await _login_roles(connection)
-
-    def refused_in_log(self) -> list[str]:
-        """Logins of pods that the server refused; the operator's own come from 127.0.0.1."""
-        lines = self.server.log_text().splitlines()
-        return [line for line in lines if "FATAL" in line and self._pods_in_log in line]
+        """Principals of the plan that can log in now. Raises Failed."""
+        async with self.ware.looking() as enabled:
+            return await enabled()
 
     async def _sample(self) -> None:
         while True:
-            with suppress(psycopg.Error):
-                async with await self._superuser() as connection:
+            with suppress(Failed):
+                async with self.ware.looking() as enabled:
                     while True:
-                        self.enabled_counts.add(len(await _login_roles(connection)))
+                        self.enabled_counts.add(len(await enabled()))
                         await asyncio.sleep(_SAMPLE)
 
     async def _adopted(self) -> bool:
@@ -126,17 +114,6 @@ class Shop:
         return await self.api.read(self.ledger.ours("rotationplans", PLAN)) is None
 
     # ----------------------------------------------------------------------------------------------- inside
-
-    def _start_server(self) -> None:
-        self.server.start()
-        self.server.hba("host all all 127.0.0.0/8 scram-sha-256")
-        make_ready(self.server, "Functions", plan=f"{self.ledger.namespace}/{PLAN}")
-
-    async def _superuser(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            host="127.0.0.1", port=self.server.port, user="postgres", password=self.server.password, dbname="postgres",
-            autocommit=True, sslmode="disable",
-        )  # fmt: skip
 
     def _kill(self) -> None:
         self.operator.kill()
@@ -158,15 +135,10 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float)
     """Ask until it holds. Raises TimeoutError with what was waited for."""
     try:
         async with asyncio.timeout(seconds):
-            while not await holds():  # noqa: ASYNC110 - the API server and PostgreSQL are asked, no task of ours
+            while not await holds():  # noqa: ASYNC110 - the API server and the backend are asked, no task of ours
                 await asyncio.sleep(0.3)
     except TimeoutError:
         raise TimeoutError(f"not within {seconds:.0f} s: {what}") from None
-
-
-async def _login_roles(connection: psycopg.AsyncConnection[Any]) -> list[str]:
-    query = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname LIKE 'orders%' ORDER BY 1"
-    return [name for (name,) in await (await connection.execute(query)).fetchall()]
 
 
 def _kubeconfig(port: int) -> str:

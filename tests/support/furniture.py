@@ -7,33 +7,33 @@ from collections.abc import Iterator
 from keyturn.api.base import API_VERSION
 from keyturn.injector.patch import injected, interest_of
 from support.kube_api import Json
-from support.postgres_plan import CURRENT, OWNER, ROTATOR, ROTATOR_PASSWORD, SLOT_A, SLOT_B
+from support.ware import Stock
 
-PLAN, SECRET, CONSUMER, ADMIN = "orders-db", "orders-db", "orders-api", "postgres-rotator"
+PLAN, SECRET, CONSUMER, ADMIN, PROVIDER = "orders", "orders", "orders-api", "rotator", "shop"
+VARIABLE = "BACKEND_URL"  # where applications read the URL of their backend
 UNMANAGED = {"theirs": "stays as it is"}
 
 
-def furniture(namespace: str, node: str, backend: int) -> Iterator[tuple[str, Json]]:
-    """(plural, object), in the order in which they are made. ``backend``: a port of 127.0.0.1."""
-    url = f"postgresql://{CURRENT.id}:{CURRENT.value.reveal_text()}@127.0.0.1:{backend}/shop"
-    rotator = {"user": ROTATOR, "password": ROTATOR_PASSWORD, "host": "127.0.0.1", "port": str(backend)}
-    plan = rotation_plan(namespace)
-    for name, data in ((ADMIN, rotator), (SECRET, {"url": url, **UNMANAGED})):
+def furniture(namespace: str, node: str, backend: str, stock: Stock) -> Iterator[tuple[str, Json]]:
+    """(plural, object), in the order in which they are made. ``backend``: its field in provider and plan."""
+    plan = rotation_plan(namespace, backend, stock)
+    for name, data in ((ADMIN, stock.rotator), (SECRET, {"url": stock.url, **UNMANAGED})):
         yield "secrets", _object("v1", "Secret", name, stringData=data)
-    yield "credentialproviders", _object(API_VERSION, "CredentialProvider", "shop-postgres", spec=_provider(backend))
+    provider = {backend: {"adminSecretRef": {"name": ADMIN}, **stock.provider}, "allow": stock.allow}
+    yield "credentialproviders", _object(API_VERSION, "CredentialProvider", PROVIDER, spec=provider)
     yield "deployments", _deployment(namespace, node, plan)
     yield "rotationplans", plan
 
 
-def rotation_plan(namespace: str) -> Json:
+def rotation_plan(namespace: str, backend: str, stock: Stock) -> Json:
     """In a hurry."""
     return _object(API_VERSION, "RotationPlan", PLAN, namespace, spec={
-        "providerRef": {"name": "shop-postgres"},
-        "postgres": {"owner": OWNER, "slots": [SLOT_A, SLOT_B]},
-        "secret": {"name": SECRET, "keys": {"url": "postgresql://{username}:{password}@{host}:{port}/{database}"}},
+        "providerRef": {"name": PROVIDER},
+        backend: stock.plan,
+        "secret": {"name": SECRET, "keys": {"url": stock.template}},
         "rollout": {"progressDeadline": "60s"},
         "verify": {"soak": "1s"},
-        "retire": {"watch": "1s", "acceptBlindWatch": True},
+        "retire": {"watch": "1s", **stock.retire},
         "historyLimit": 1,
     })  # fmt: skip
 
@@ -43,14 +43,8 @@ def rotation(name: str) -> Json:
     return _object(API_VERSION, "Rotation", name, spec={"planRef": {"name": PLAN}})
 
 
-def _provider(backend: int) -> Json:
-    endpoint = {"name": "primary", "host": "127.0.0.1", "port": backend}
-    postgres = {"adminSecretRef": {"name": ADMIN}, "endpoints": [endpoint], "database": "shop", "insecure": True}
-    return {"postgres": postgres, "allow": {"owners": [OWNER], "slots": ["orders_*"]}}
-
-
 def _deployment(namespace: str, node: str, plan: Json) -> Json:
-    variable = {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "url"}}}
+    variable = {"name": VARIABLE, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "url"}}}
     pod = {
         "nodeName": node,
         "terminationGracePeriodSeconds": 1,

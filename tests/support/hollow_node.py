@@ -17,6 +17,7 @@ from pathlib import Path
 from keyturn.api.labels import PROBE_CONTAINER
 from support.hollow_pod import HollowPod, Witness
 from support.kube_api import Json, KubeApi
+from support.ware import Ware
 
 _BEAT = 10.0  # seconds between two signs of life
 _GRACE = 0.5  # seconds that a pod's client goes on after it was told to end
@@ -25,8 +26,8 @@ _GRACE = 0.5  # seconds that a pod's client goes on after it was told to end
 class HollowNode:
     """One node, for the pods of one namespace. ``network`` is the second number of its pods' addresses."""
 
-    def __init__(self, api: KubeApi, namespace: str, network: int, server_port: int, home: Path) -> None:
-        self._api, self._namespace, self._home, self._server_port = api, namespace, home, server_port
+    def __init__(self, api: KubeApi, namespace: str, network: int, ware: Ware, home: Path) -> None:
+        self._api, self._namespace, self._home, self._ware = api, namespace, home, ware
         self._addresses = (f"127.{network}.{n // 250}.{n % 250 + 1}" for n in itertools.count())
         self._secrets: dict[str, dict[str, bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,7 +121,7 @@ class HollowNode:
             await self._environment(pod, app),
             {} if sidecar is None else await self._environment(pod, sidecar),
             home=self._home,
-            server_port=self._server_port,
+            ware=self._ware,
             witness=self.witness,
         )
         volumes = {volume["name"]: volume for volume in spec.get("volumes", ())}

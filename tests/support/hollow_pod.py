@@ -1,6 +1,6 @@
 """A pod without a container: a loopback address of its own, the real probe's code, and a client that never stops.
 
-What it shows is real where Keyturn looks: sessions at PostgreSQL come from the pod's address and stand in the kernel's
+What it shows is real where Keyturn looks: sessions at the backend come from the pod's address and stand in the kernel's
 table, the probe's answers come from the probe's own modules over a made-up ``/proc``. The app reads its credential
 once, when it starts.
 """
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
-
 from keyturn_probe.answer import Answerer
 from keyturn_probe.doors import challenges
 from keyturn_probe.gate import Gate
 from keyturn_probe.plans import plans_of
 from keyturn_probe.proc import Proc
+from support.furniture import VARIABLE
 from support.listening import stop_listening
 from support.pod_inside import BOOT, TICKS, Tree
+from support.ware import Failed, Session, Ware
 
 _LOGIN_EVERY = 0.4  # seconds
 _LOOK_EVERY = 0.2
@@ -70,18 +70,12 @@ class HollowPod:
         probe: Mapping[str, str],
         *,
         home: Path,
-        server_port: int,
+        ware: Ware,
         witness: Witness,
     ) -> None:
         self.uid, self.name, self.address = uid, name, address
-        self._home, self._server_port, self._witness = home / uid, server_port, witness
-        login = urlsplit(environment["DATABASE_URL"])
-        self.user = login.username or ""
-        self._login: dict[str, Any] = {
-            "host": address, "port": _FORWARD_PORT, "user": self.user, "password": login.password,
-            "dbname": login.path.strip("/"), "connect_timeout": 10, "sslmode": "disable", "autocommit": True,
-            "application_name": "orders-api",
-        }  # fmt: skip
+        self._home, self._ware, self._witness = home / uid, ware, witness
+        self._login = urlsplit(environment[VARIABLE])
         tree = Tree(self._home / "proc", uid)
         tree.add(10, env=dict(environment))
         self.folder = self._home / "plans"
@@ -95,7 +89,7 @@ class HollowPod:
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._pipes: set[asyncio.Task[None]] = set()
-        self._held: psycopg.AsyncConnection[Any] | None = None
+        self._held: Session | None = None
 
     @property
     def ready(self) -> bool:
@@ -149,19 +143,20 @@ class HollowPod:
                     await fresh.close()
             await asyncio.sleep(_LOGIN_EVERY)
 
-    async def _use(self, held: psycopg.AsyncConnection[Any]) -> None:
+    async def _use(self, held: Session) -> None:
         try:
-            await held.execute("SELECT what FROM orders.line")
-        except psycopg.Error as error:
-            self._witness.cut.append(f"{self.name} as {self.user}: {type(error).__name__}")
+            await held.use()
+        except Failed as why:
+            self._witness.cut.append(f"{self.name} as {self._login.username}: {why}")
+            await held.close()
             self._held = None
 
-    async def _log_in(self) -> psycopg.AsyncConnection[Any] | None:
+    async def _log_in(self) -> Session | None:
         self._witness.logins += 1
         try:
-            return await psycopg.AsyncConnection.connect(**self._login)
-        except psycopg.Error as error:
-            self._witness.failed.append(f"{self.name} as {self.user}: {str(error).strip().splitlines()[-1]}")
+            return await self._ware.log_in(self.address, _FORWARD_PORT, self._login)
+        except Failed as why:
+            self._witness.failed.append(f"{self.name} as {self._login.username}: {why}")
             return None
 
     async def _forward(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -170,7 +165,7 @@ class HollowPod:
 
     async def _both_ways(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
-            below, above = await asyncio.open_connection("127.0.0.1", self._server_port, local_addr=(self.address, 0))
+            below, above = await asyncio.open_connection("127.0.0.1", self._ware.port, local_addr=(self.address, 0))
             ways = [asyncio.create_task(_pump(reader, above)), asyncio.create_task(_pump(below, writer))]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)

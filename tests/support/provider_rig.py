@@ -16,7 +16,6 @@ from keyturn.ports import Credential, Provider
 from keyturn.providers.mariadb.connections import OwnThreads
 from keyturn.providers.postgres.connections import OwnSessions
 from keyturn.providers.rabbitmq.controls import Controls
-from keyturn.providers.redis.connections import OwnClients
 from keyturn.providers.redis.refusals import Refusals
 from support import mariadb_plan, rabbitmq_plan, redis_plan
 from support.memory_backend import MemoryBackend, Role
@@ -127,7 +126,7 @@ class RedisRig(RealTime):
     def __init__(self, setting: redis_plan.Setting) -> None:
         self.setting, self.version = setting, setting.pair.version
         self.current = redis_plan.CURRENT
-        self._remembered = Refusals(OwnClients())
+        self._remembered = Refusals()
         self.provider: Provider = self.again()
 
     def again(self) -> Provider:

@@ -58,7 +58,7 @@ class Setting:
         )
 
     def open(self, remembered: Refusals | None = None) -> RedisProvider:
-        return RedisProvider(read_settings(*self.records()), remembered or Refusals(OwnClients()), WallClock())
+        return RedisProvider(read_settings(*self.records()), OwnClients(), remembered or Refusals(), WallClock())
 
     def but(self, **changes: Any) -> Setting:
         return replace(self, **changes)

@@ -57,6 +57,7 @@ class RedisServer:
     primary: RedisServer | None = None
     host: str = "localhost"
     port: int = field(default_factory=lasting_port)
+    plain_port: int = 0  # without TLS, for who must read the protocol
 
     def __post_init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="keyturn-redis-"))
@@ -108,9 +109,10 @@ class RedisServer:
 
     def _options(self) -> dict[str, str]:
         options = {
-            "dir": str(self.home), "bind": "127.0.0.1", "save": "", "logfile": "server.log", "port": "0",
-            "tls-port": str(self.port), "tls-cert-file": "cert.pem", "tls-key-file": "key.pem",
-            "tls-ca-cert-file": "ca.pem", "tls-auth-clients": "no", "tls-replication": "yes", "maxclients": "4000",
+            "dir": str(self.home), "bind": "127.0.0.1", "save": "", "logfile": "server.log",
+            "port": str(self.plain_port), "tls-port": str(self.port), "tls-cert-file": "cert.pem",
+            "tls-key-file": "key.pem", "tls-ca-cert-file": "ca.pem", "tls-auth-clients": "no",
+            "tls-replication": "yes", "maxclients": "4000",
             "aclfile": str(self.home / "users.acl"), "repl-diskless-sync-delay": "0",
         }  # fmt: skip
         if self.primary is not None:
@@ -161,12 +163,18 @@ class RedisServer:
 
 
 class RedisPair:
-    """A primary and its replica, started at the first use."""
+    """A primary and its replica. ``plain``: they listen without TLS too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
         authority = Authority()
-        self.primary = RedisServer(authority).start()
-        self.replica = RedisServer(authority, primary=self.primary).start()
+        first, second = (lasting_port() if plain else 0 for _ in range(2))
+        self.primary = RedisServer(authority, plain_port=first)
+        self.replica = RedisServer(authority, primary=self.primary, plain_port=second)
+
+    def start(self) -> RedisPair:
+        for server in self.both:
+            server.start()
+        return self
 
     @property
     def both(self) -> tuple[RedisServer, RedisServer]:

@@ -14,7 +14,7 @@ FAR_BACK = "Watch"  # aborted there, everything has to be undone
 
 def converged(outcomes: Iterable[Outcome]) -> None:
     """All of them, with nothing wrong."""
-    wrong = [f"{outcome.wish.name}: {'; '.join(outcome.wrong)}" for outcome in outcomes if outcome.wrong]
+    wrong = [f"{outcome.name}: {'; '.join(outcome.wrong)}" for outcome in outcomes if outcome.wrong]
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,4 +1,4 @@
-"""What must hold at the end of a run: of rotation, Secret, escrow and roles, and of what is left behind."""
+"""What must hold at the end of a run: of rotation, Secret, escrow and principals, and of what is left behind."""
 
 from __future__ import annotations
 

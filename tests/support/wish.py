@@ -25,7 +25,7 @@ class Wish:
     """One run: a rotation, aborted (or its object deleted) right after a phase was written or not, and what strikes it.
 
     Its name says all of it: ``abort-at-Watch@7=kill-before,9=kill-after``. A number is a write to the API server,
-    anything else a round trip to the backend.
+    anything else a call of the backend.
     """
 
     abort_at: str = ""
@@ -61,6 +61,7 @@ class Wish:
 class Outcome:
     """What a run was like."""
 
+    backend: str
     wish: Wish
     seconds: float = 0.0
     writes: list[str] = field(default_factory=list[str])
@@ -70,3 +71,8 @@ class Outcome:
     phases: list[str] = field(default_factory=list[str])
     deaths: int = 0
     wrong: list[str] = field(default_factory=list[str])
+
+    @property
+    def name(self) -> str:
+        """Which run it was: what ``hack/test faults --replay`` is given."""
+        return f"{self.backend}:{self.wish.name}"

@@ -107,7 +107,8 @@ def _tiers(found: Sequence[Cover]) -> list[str]:
         "simulated": "the real core and reconciler in a simulated world with a virtual clock (`tests/world`)",
         "real backend": "the real server and the in-memory one pass the same suite (`tests/contract`)",
         "real API server": "the Kubernetes side against a real control plane (`tests/integration`)",
-        "real API server under faults": "the operator as a process, with faults in every write (`tests/faults`)",
+        "real API server under faults": "the operator as a process, with faults in every write and in every call of a "
+        "real PostgreSQL and a real Redis (`tests/faults`)",
         "real cluster": "the chart, real pods and a real database (`tests/e2e`)",
     }
     counts = {tier: len({c.row for c in found if c.tier == tier}) for tier in _order(found)}

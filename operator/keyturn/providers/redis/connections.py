@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from asyncio import StreamWriter
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -23,6 +22,7 @@ from keyturn.providers.recent import Recent
 from keyturn.providers.redis.failures import Login, LoginFailed, login_failure, rotators_login, translated
 from keyturn.providers.redis.settings import Settings
 
+NAMED: Final = "keyturn-"  # how the names of our connections begin
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 15.0  # opening a connection, and again all that is done in it, whatever the server does
 
@@ -36,21 +36,27 @@ class Client:
     name: str
 
 
-OwnClients = Recent[Client | str]
-"""Which connections were our own, and (``address:port``) from where we called in vain. Lives as long as the process."""
+OwnClients = Recent[Client]
+"""Which connections were our own. Lives as long as the process."""
 
 
 class Wire:
     """An open connection. Failures come out as the driver's: ``Connector`` translates them."""
 
-    def __init__(self, connection: Connection, client: Client) -> None:
+    def __init__(self, connection: Connection, client: Client, database: int) -> None:
         self._connection = connection
         self.client = client
+        self._database = database
 
     async def ask(self, *words: str | int) -> Any:
         """One command and its answer: text, number, list or None."""
         await self._connection.send_command(*words)
         return cast("Any", await self._connection.read_response())  # pyright: ignore[reportUnknownMemberType]
+
+    async def log_in(self, credential: Credential) -> None:
+        """Again, with another credential. Raises LoginFailed; the connection then belongs to whom it did before."""
+        with _logging_in():
+            await _log_in(self._connection, credential.id, credential.value, self.client.name, self._database)
 
     async def hang_up(self) -> None:
         """At once, whatever was on its way."""
@@ -94,30 +100,22 @@ class Connector:
                 yield wire
 
     async def _open(self, node: Endpoint, user: str, password: Sealed) -> Wire:
-        name = f"keyturn-{secrets.token_hex(12)}"
+        name = f"{NAMED}{secrets.token_hex(12)}"
         connection = self._connection(node)
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await connection.connect()
-                self.own.add(_called_from(connection))
-                # HELLO gives name and login in one: no right is needed for it, and it never asks another command
-                await connection.send_command("HELLO", 2, "AUTH", user, password.reveal_text(), "SETNAME", name)
-                told = cast("list[Any]", await connection.read_response())  # pyright: ignore[reportUnknownMemberType]
-                client = Client(node, int(pairs(told)["id"]), name)
-                self.own.add(client)
-                if self._settings.database:
-                    await connection.send_command("SELECT", self._settings.database)
-                    await connection.read_response()
-        except exceptions.RedisError as error:
-            await connection.disconnect(nowait=True)
-            raise login_failure(error) from None
-        except (TimeoutError, OSError, UnicodeError, Unsuitable):
+                with _logging_in():
+                    await connection.connect()
+                    number = await _log_in(connection, user, password, name, self._settings.database)
+        except TimeoutError:
             await connection.disconnect(nowait=True)
             raise LoginFailed(Login.DOWN) from None
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        return Wire(connection, client)
+        client = Client(node, number, name)
+        self.own.add(client)
+        return Wire(connection, client, self._settings.database)
 
     def _connection(self, node: Endpoint) -> Connection:
         always: dict[str, Any] = {
@@ -126,7 +124,7 @@ class Connector:
             "protocol": 2,
             "decode_responses": True,
             "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": CALL_SECONDS,
+            "socket_timeout": None,  # the limit is CALL_SECONDS: the driver's own swallows cancellations on Python 3.11
             "driver_info": None,  # CLIENT SETINFO is unknown before 7.2, and needs a right
             "retry": None,
         }
@@ -149,11 +147,25 @@ async def _closing(wire: Wire) -> AsyncGenerator[None]:
         await wire.hang_up()
 
 
-def _called_from(connection: Connection) -> str:
-    """Where the call came from: what a server's log names."""
-    writer: StreamWriter | None = getattr(connection, "_writer", None)  # the driver has no other way to ask
-    address = writer.get_extra_info("sockname") if writer else None
-    return f"{address[0]}:{address[1]}" if address else ""
+async def _log_in(connection: Connection, user: str, password: Sealed, name: str, database: int) -> int:
+    """The number that the server gave the connection."""
+    # HELLO gives name and login in one: no right is needed for it, and it never asks another command
+    await connection.send_command("HELLO", 2, "AUTH", user, password.reveal_text(), "SETNAME", name)
+    told = cast("list[Any]", await connection.read_response())  # pyright: ignore[reportUnknownMemberType]
+    if database:
+        await connection.send_command("SELECT", database)
+        await connection.read_response()
+    return int(pairs(told)["id"])
+
+
+@contextmanager
+def _logging_in() -> Generator[None]:
+    try:
+        yield
+    except exceptions.RedisError as error:
+        raise login_failure(error) from None
+    except (TimeoutError, OSError, UnicodeError, Unsuitable):
+        raise LoginFailed(Login.DOWN) from None
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, Any]:

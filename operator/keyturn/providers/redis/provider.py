@@ -45,9 +45,9 @@ class RedisProvider:
     capabilities = ABLE
     issuer = None
 
-    def __init__(self, settings: Settings, refusals: Refusals, clock: Clock) -> None:
+    def __init__(self, settings: Settings, own: OwnClients, refusals: Refusals, clock: Clock) -> None:
         self._settings, self._refusals, self._clock = settings, refusals, clock
-        self._connector = Connector(settings, refusals.own)
+        self._connector = Connector(settings, own)
 
     # --------------------------------------------------------------------------------------------- looking
 
@@ -123,7 +123,7 @@ class RedisProvider:
         """Refused logins as this user; the server does not tell whether the value was right."""
         for node in self._settings.nodes:
             async with self._connector.admin(node) as wire:
-                await self._refusals.read(wire, id_, self._clock.now())
+                await self._refusals.read(wire, id_, self._settings.user, self._clock.now())
         return self._refusals.of(id_, since)
 
     # -------------------------------------------------------------------------------------------- changing
@@ -281,5 +281,5 @@ def _not_ours(id_: str) -> Denied:
 
 def opened_by(clock: Clock) -> Open:
     """Opens plans for the whole process: it remembers which connections were its own, and what logs said."""
-    refusals = Refusals(OwnClients())
-    return lambda record, plan, admin: RedisProvider(read_settings(record, plan, admin), refusals, clock)
+    own, refusals = OwnClients(), Refusals()
+    return lambda record, plan, admin: RedisProvider(read_settings(record, plan, admin), own, refusals, clock)

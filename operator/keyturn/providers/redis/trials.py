@@ -7,10 +7,11 @@ from datetime import datetime
 from redis import exceptions
 
 from keyturn.core.model import Trial
-from keyturn.ports import Credential, Endpoint, KeyturnError
+from keyturn.ports import Awaited, Credential, Endpoint, KeyturnError
 from keyturn.providers.redis.changes import users
 from keyturn.providers.redis.connections import Connector, Wire
 from keyturn.providers.redis.failures import Login, LoginFailed
+from keyturn.providers.redis.nodes import look
 from keyturn.providers.redis.patterns import a_key
 from keyturn.providers.redis.refusals import Refusals
 from keyturn.providers.redis.settings import Settings
@@ -21,36 +22,63 @@ from keyturn.providers.verdicts import agreed
 async def trial(
     connector: Connector, settings: Settings, refusals: Refusals, credential: Credential, now: datetime
 ) -> Trial:
-    """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if all of them say so. Never raises."""
-    return agreed(
-        [await _at(connector, settings, refusals, endpoint, credential, now) for endpoint in settings.endpoints]
-    )
+    """The outcome at all endpoints: WORKS, DISABLED or REFUSED only if the users of all other servers agree with it.
+
+    Raises Awaited while a change of ours has reached some servers and not the others; nothing else.
+    """
+    found: dict[Endpoint, User | None] = {}
+    try:
+        outcome = agreed(
+            [await _at(connector, settings, refusals, at, credential, now, found) for at in settings.endpoints]
+        )
+        others = await look(connector, [node for node in settings.nodes if node not in found])
+    except KeyturnError:
+        return Trial.DOWN
+    found |= {node: users_there.get(credential.id) for node, users_there in others.by_node.items()}
+    if outcome is Trial.DOWN or len({_opens(user, credential) for user in found.values()}) == 1:
+        return outcome
+    if len({user.tag if user else None for user in found.values()}) == 1:
+        return Trial.LACKING  # somebody else changed it there
+    shut = ", ".join(f"{at.host}:{at.port}" for at, user in found.items() if not _opens(user, credential))
+    raise Awaited("ServersDiffer", f"{credential.id} logs in at some servers and not yet, or no longer, at {shut}")
 
 
 async def _at(
-    connector: Connector, settings: Settings, refusals: Refusals, at: Endpoint, credential: Credential, now: datetime
+    connector: Connector,
+    settings: Settings,
+    refusals: Refusals,
+    at: Endpoint,
+    credential: Credential,
+    now: datetime,
+    seen: dict[Endpoint, User | None],
 ) -> Trial:
-    try:
-        async with connector.admin(at) as wire:
-            found = await users(wire)
-            if (user := found.get(credential.id)) is not None and not user.enabled:
-                await refusals.read(wire, credential.id, now)  # before ours would stand in the place of others
-    except KeyturnError:
+    """At one endpoint. ``seen``: is told the user that stands there. Raises KeyturnError: then nobody can tell."""
+    async with connector.admin(at) as wire:
+        found = await users(wire)
+        user, owner = found.get(credential.id), found.get(settings.owner)
+        seen[at] = user
+        if user is not None and not user.enabled:
+            # before ours would stand in the place of others
+            await refusals.read(wire, credential.id, settings.user, now)
+        try:
+            await wire.log_in(credential)  # over the rotator's connection: its log then says whose attempt it was
+        except LoginFailed as failed:
+            return _failed(failed, user, credential)
+        if user is None or owner is None or user.open or user.rules != owner.rules:
+            return Trial.LACKING
+        return await _write(wire, owner)
+
+
+def _opens(user: User | None, credential: Credential) -> bool:
+    return user is not None and user.enabled and user.holds(credential.value)
+
+
+def _failed(failed: LoginFailed, user: User | None, credential: Credential) -> Trial:
+    """The server does not tell a disabled user from a wrong password; the rotator sees which of the two it is."""
+    if failed.kind is not Login.REFUSED:
         return Trial.DOWN
-    owner = found.get(settings.owner)
-    try:
-        async with connector.login(at, credential) as session:
-            if user is None or owner is None or user.open or user.rules != owner.rules:
-                return Trial.LACKING
-            return await _write(session, owner)
-    except LoginFailed as failed:
-        if failed.kind is not Login.REFUSED:
-            return Trial.DOWN
-        # the server does not tell a disabled user from a wrong password; the rotator sees which of the two it is
-        disabled = user is not None and not user.enabled and user.holds(credential.value)
-        return Trial.DISABLED if disabled else Trial.REFUSED
-    except KeyturnError:
-        return Trial.DOWN
+    disabled = user is not None and not user.enabled and user.holds(credential.value)
+    return Trial.DISABLED if disabled else Trial.REFUSED
 
 
 async def _write(session: Wire, owner: User) -> Trial:
