@@ -8,7 +8,6 @@ import sys
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.cluster.shell import Trouble, say
 from keyturn_dev.demo import breaks, scenes
-from keyturn_dev.demo.play import PLAN
 from keyturn_dev.demo.scene import only_scene
 from keyturn_dev.demo.screen import Screen
 from keyturn_dev.demo.stage import Stage, adopted, close_shop, get_cluster, open_shop
@@ -20,7 +19,8 @@ def main() -> int:
     """Play one scene; 0 only if everything it must show holds."""
     options = _parse()
     try:
-        stage = open_shop(get_cluster(options.name, options.driver), log_level=options.log_level, pace=PACE)
+        cluster = get_cluster(options.name, options.driver)
+        stage = open_shop(cluster, log_level=options.log_level, pace=PACE)
         adopted(stage)
         good = _play(stage, options.scene)
         if not options.keep:
@@ -53,7 +53,7 @@ def _play(stage: Stage, scene: str | None) -> bool:
     screen = Screen()
     screen.say(f"[bold]{(play.__doc__ or '').strip()}[/bold]")
     screen.say("Soak (10 s) and watch (12 s) are short, for a demo: a plan would say 10m and 2h.")
-    with screen.scene(), only_scene(stage, screen, f"{PLAN}-1") as played:
+    with screen.scene(), only_scene(stage, screen, f"{stage.part.plan}-1") as played:
         checks = play(played)
     return screen.close(scene or "rotation", checks)
 

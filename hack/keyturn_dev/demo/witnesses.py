@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from keyturn_dev.demo.kubectl import Kubectl
@@ -26,6 +26,7 @@ class Count:
     by_consumer: dict[str, int]
     pods: int
     refused_by: tuple[str, ...] = ()
+    refused_roles: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Witnesses:
         """Everything reported so far."""
         page = f"/api/v1/namespaces/{self.namespace}/services/collector:http/proxy/report"
         outcomes, roles, consumers = Counter[str](), Counter[str](), Counter[str]()
-        refused_by = list[str]()
+        refused_by, refused_roles = list[str](), Counter[str]()
         reports = json.loads(self.kubectl("get", "--raw", page))
         for report in reports:
             for key, number in report["counts"].items():
@@ -51,6 +52,7 @@ class Witnesses:
                     roles[role] += number
                     consumers[report["consumer"]] += number
                 if outcome == "refused":
+                    refused_roles[role] += number
                     refused_by.append(f"{report['pod']} as {role}: {number}")
         return Count(
             ok=outcomes["ok"],
@@ -60,4 +62,5 @@ class Witnesses:
             by_consumer=dict(consumers),
             pods=len(reports),
             refused_by=tuple(refused_by),
+            refused_roles=dict(refused_roles),
         )

@@ -12,6 +12,7 @@ import pytest
 
 from keyturn_dev.demo import leaks, picture
 from keyturn_dev.demo.database import Line, first_shut, last_end, logins, parsed, refusals
+from keyturn_dev.demo.part import Account
 from keyturn_dev.demo.picture import Picture
 from keyturn_dev.demo.roles import verifier
 from keyturn_dev.demo.witnesses import role_of
@@ -126,7 +127,8 @@ def test_another_value_is_not_found() -> None:
 
 
 def shop() -> Picture:
-    return Picture(secret={"data": {"k": "v"}}, roles={"a": {"login": True}}, workloads={"api": {"x": 1}}, decoy="d")
+    accounts = {"a": Account(enabled=True, stored="SCRAM")}
+    return Picture(secret={"data": {"k": "v"}}, accounts=accounts, workloads={"api": {"x": 1}}, decoy="d")
 
 
 def test_a_picture_equals_itself() -> None:
@@ -137,8 +139,8 @@ def test_a_picture_equals_itself() -> None:
     ("after", "told"),
     [
         (replace(shop(), secret={"data": {"k": "w"}}), "the Secret's bytes differ"),
-        (replace(shop(), roles={"a": {"login": False}}), "role a differs"),
-        (replace(shop(), roles=shop().roles | {"b": {"login": True}}), "role b differs"),
+        (replace(shop(), accounts={"a": Account(enabled=True, stored="another")}), "account a differs"),
+        (replace(shop(), accounts={**shop().accounts, "b": Account(enabled=True, stored="")}), "account b differs"),
         (replace(shop(), workloads={}), "Deployment api differs"),
         (replace(shop(), decoy="e"), "the decoy was touched"),
     ],
