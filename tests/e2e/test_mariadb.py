@@ -25,8 +25,8 @@ def stock(shop: Shop) -> Iterator[Shop]:
 def test_a_rotation_completes_and_nobody_is_refused(stock: Shop) -> None:
     assert_all(scenes.rotate(stock.scene("happy")))
 
-    way_in = ["--no-defaults", "--host=127.0.0.1", "--ssl", "--user=stock_a", "-e", "SELECT 1"]
-    words = ["mariadb", f"--password={stock.stage.passwords.current}", *way_in]
+    as_the_old_account = ("--user=stock_a", f"--password={stock.stage.passwords.current}")
+    words = ["mariadb", "--no-defaults", "--host=127.0.0.1", "--ssl", *as_the_old_account, "-e", "SELECT 1"]
     with pytest.raises(Trouble, match="1045"):  # locked, and its password is nobody's
         stock.stage.kubectl.exec(SHOP, "mariadb-0", "mariadb", words)
 

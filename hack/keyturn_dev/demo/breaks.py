@@ -178,7 +178,7 @@ def taken_away(scene: Scene) -> list[Check]:
     went_on = judge.logins_go_on(scene, scene.old)
     return [
         *judge.went_back(scene, rotation, "NewCredentialRefused"),
-        judge.as_before(before, scene.picture()),
+        judge.as_before_disable(scene, before),
         judge.decoy_untouched(scene, before),
         *judge.only_refused(scene, scene.new),
         went_on,
@@ -195,7 +195,7 @@ def aborted(scene: Scene) -> list[Check]:
     went_on = judge.logins_go_on(scene, scene.old)
     return [
         *judge.went_back(scene, rotation, "Aborted"),
-        judge.as_before(before, scene.picture()),
+        judge.as_before_disable(scene, before),
         judge.decoy_untouched(scene, before),
         *judge.nobody_was_refused(scene),
         went_on,

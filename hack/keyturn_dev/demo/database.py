@@ -59,7 +59,9 @@ class Database:
     def accounts(self) -> Mapping[str, Account]:
         """See Server: every role, with what the server stores as its password, a verifier."""
         stored = json.loads(self.ask(_VERIFIERS))
-        return {name: Account(role["login"], stored[name], role) for name, role in self.roles().items()}
+        roles = self.roles()
+        rest = {name: {key: value for key, value in role.items() if key != "verifier"} for name, role in roles.items()}
+        return {name: Account(role["login"], stored[name], rest[name]) for name, role in roles.items()}
 
     def sessions(self, name: str) -> int:
         """See Server: by who they authenticated as."""

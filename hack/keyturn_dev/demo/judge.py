@@ -11,7 +11,7 @@ from typing import Any
 
 from keyturn_dev.cluster.shell import pause
 from keyturn_dev.demo import picture
-from keyturn_dev.demo.part import SHOP
+from keyturn_dev.demo.part import SHOP, Account
 from keyturn_dev.demo.picture import Picture
 from keyturn_dev.demo.play import phase_of
 from keyturn_dev.demo.scene import HOLD, Scene
@@ -69,17 +69,19 @@ def logins_go_on(scene: Scene, name: str) -> Check:
 def completed(scene: Scene, rotation: dict[str, Any], *, reloading: Collection[str] | None = None) -> list[Check]:
     """The rotation is complete, the old account is shut for good and the new one serves."""
     old, new, accounts = scene.old, scene.new, scene.server.accounts()
-    sessions = scene.server.sessions(old)
+    sessions, replaced = scene.server.sessions(old), accounts[old].stored != scene.old_stored
     return [
         Check("the Rotation is Complete", phase_of(rotation) == "Complete", phase_of(rotation)),
-        Check(f"{old} cannot log in", not accounts[old].enabled, "disabled"),
+        Check(f"{old} cannot log in", not accounts[old].enabled, _login(accounts[old])),
         Check(f"{old} has no session", sessions == 0, f"{sessions}"),
-        Check(
-            f"{old} keeps no usable password", accounts[old].stored != scene.old_stored, "what is stored was replaced"
-        ),
-        Check(f"{new} can log in", accounts[new].enabled, "enabled"),
+        Check(f"{old} keeps no usable password", replaced, f"what is stored was {'' if replaced else 'not '}replaced"),
+        Check(f"{new} can log in", accounts[new].enabled, _login(accounts[new])),
         *_pods_proved(scene, _reloading(scene) if reloading is None else reloading),
     ]
+
+
+def _login(account: Account) -> str:
+    return "enabled" if account.enabled else "disabled"
 
 
 def _reloading(scene: Scene) -> list[str]:
@@ -183,3 +185,12 @@ def as_before(before: Picture, after: Picture) -> Check:
     """A rollback gave back what was."""
     told = picture.differences(before, after)
     return Check("Secret bytes, accounts and workloads equal what they were", not told, "; ".join(told) or "equal")
+
+
+def as_before_disable(scene: Scene, before: Picture) -> Check:
+    """The same after a way back from Watch, whose Enable stores the old value anew: PostgreSQL with another salt.
+
+    That it is the old value, logins with the Secret's bytes show.
+    """
+    same = picture.without_stored(before, scene.old), picture.without_stored(scene.picture(), scene.old)
+    return as_before(*same)

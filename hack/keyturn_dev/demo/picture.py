@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keyturn_dev.demo.part import SHOP, Account
@@ -31,6 +31,12 @@ def take(stage: Stage) -> Picture:
         workloads={item["metadata"]["name"]: _without_ours(item["spec"]) for item in deployments},
         decoy=_decoy(stage),
     )
+
+
+def without_stored(shown: Picture, name: str) -> Picture:
+    """The picture but for what the server stores as this account's password."""
+    accounts = {one: replace(kept, stored="") if one == name else kept for one, kept in shown.accounts.items()}
+    return replace(shown, accounts=accounts)
 
 
 def differences(before: Picture, after: Picture) -> list[str]:

@@ -149,6 +149,14 @@ def test_what_differs_is_named_and_no_value_is_told(after: Picture, told: str) -
     assert picture.differences(shop(), after) == [told]
 
 
+def test_another_stored_value_of_one_account_can_be_left_out_and_nothing_else() -> None:
+    stored = replace(shop(), accounts={"a": Account(enabled=True, stored="another")})
+    assert picture.differences(picture.without_stored(shop(), "a"), picture.without_stored(stored, "a")) == []
+    assert picture.differences(picture.without_stored(shop(), "b"), picture.without_stored(stored, "b")) != []
+    shut = replace(shop(), accounts={"a": Account(enabled=False, stored="SCRAM")})
+    assert picture.differences(picture.without_stored(shop(), "a"), picture.without_stored(shut, "a")) != []
+
+
 def test_a_verifier_carries_no_password_and_no_two_are_equal() -> None:
     made = verifier(SECRET)
     assert made.startswith("SCRAM-SHA-256$4096:")

@@ -27,14 +27,14 @@ _ACCOUNTS = "SELECT user, JSON_COMPACT(priv) FROM mysql.global_priv"
 _OFTEN_NEW = ("password_last_changed", "version_id", "account_locked", "authentication_string")  # not what it may do
 _SESSIONS = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{name}'"
 # A login that the server refuses is told twice, or, because the account is locked, never goes on to say anything; one
-# that it took goes on with a statement or a Quit. The last second is left out: those may still be about to.
+# that it took goes on with a statement or a Quit. The last six seconds are left out: it may be about to.
 _LOGINS = """
 SELECT REGEXP_SUBSTR(MIN(user_host), '[0-9a-f.:]+(?=\\\\]$)'),
        SUM(CONVERT(argument USING utf8mb4) LIKE 'Access denied%') > 0 OR SUM(command_type <> 'Connect') = 0,
        DATE_FORMAT(MAX(event_time), '%Y-%m-%dT%H:%i:%s.%f')
   FROM mysql.general_log
  WHERE event_time >= '{since}' AND user_host REGEXP '\\\\[({names})\\\\] @ '
- GROUP BY thread_id HAVING MAX(event_time) < NOW(6) - INTERVAL 1 SECOND
+ GROUP BY thread_id HAVING MAX(event_time) < NOW(6) - INTERVAL 6 SECOND
 """
 _DISABLED = """
 SELECT COALESCE(DATE_FORMAT(MIN(event_time), '%Y-%m-%dT%H:%i:%s.%f'), '') FROM mysql.general_log
