@@ -145,7 +145,7 @@ def unplug(scene: Scene) -> list[Check]:
     pods = scene.pods()
     scene.ask()
     scene.until(reached("Soak"), seconds=240)
-    quiet = scene.stage.witnesses.count().unreachable - scene.counted.unreachable
+    quiet = scene.count().unreachable - scene.counted.unreachable
     scene.screen.say("Unplugged: the database's Service leads nowhere.")
     scene.patch("service/postgres", {"spec": {"selector": {"app": "nobody"}}})
     scene.until(lambda found: "Unreachable" in str(found.get("status", {})), seconds=90)
@@ -154,7 +154,7 @@ def unplug(scene: Scene) -> list[Check]:
     scene.patch("service/postgres", {"spec": {"selector": {"app": "postgres"}}})
     scene.screen.say("Plugged in again.")
     pause(HOLD)
-    outage = scene.stage.witnesses.count().unreachable - scene.counted.unreachable
+    outage = scene.count().unreachable - scene.counted.unreachable
     rotation = scene.until(ended, seconds=300)
     return [
         Check("every login was answered until then", quiet == 0, f"{quiet} were not"),

@@ -22,7 +22,7 @@ PROVING = frozenset({"Verify", "Soak", "Approve", "Disable", "Watch"})
 
 def nobody_was_refused(scene: Scene, *, unanswered: int = 0) -> list[Check]:
     """Witnesses and server agree: no login of a pod failed. `unanswered` were counted in a known outage."""
-    count = scene.stage.witnesses.count()
+    count = scene.count()
     refused = scene.server.refused(frozenset(scene.part.slots), scene.since, scene.seen.addresses_of_keyturn())
     roles = ", ".join(f"{name} {count.by_role.get(name, 0)}" for name in scene.part.slots)
     missed, lost = count.refused - scene.counted.refused, count.unreachable - scene.counted.unreachable
@@ -44,7 +44,7 @@ def _some(told: list[str]) -> str:
 
 def only_refused(scene: Scene, name: str) -> list[Check]:
     """Whoever held anything else was let in, always, by the witnesses and by the server."""
-    before, after = scene.counted.refused_roles, scene.stage.witnesses.count().refused_roles
+    before, after = scene.counted.refused_roles, scene.count().refused_roles
     refused = {role: number - before.get(role, 0) for role, number in after.items() if number > before.get(role, 0)}
     told = ", ".join(f"{role} {number}" for role, number in refused.items()) or "nobody"
     keyturn = scene.seen.addresses_of_keyturn()
@@ -57,9 +57,9 @@ def only_refused(scene: Scene, name: str) -> list[Check]:
 
 def logins_go_on(scene: Scene, name: str) -> Check:
     """Look on for a while: all log in as this one from now on."""
-    before = scene.stage.witnesses.count().by_role
+    before = scene.count().by_role
     pause(HOLD)
-    after = scene.stage.witnesses.count().by_role
+    after = scene.count().by_role
     made = {slot: after.get(slot, 0) - before.get(slot, 0) for slot in scene.part.slots}
     told = ", ".join(f"{slot} {number}" for slot, number in made.items())
     good = [slot for slot, number in made.items() if number] == [name]

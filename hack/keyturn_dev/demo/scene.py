@@ -59,6 +59,10 @@ class Scene:
         """Show the rotation until it has arrived there, and return it."""
         return play.until(self.seen, self.name, arrived, seconds=seconds, screen=self.screen)
 
+    def count(self) -> Count:
+        """What the witnesses of its own backend counted so far."""
+        return self.stage.witnesses.count(self.part.slots)
+
     def phase(self) -> str:
         """Where the rotation is now."""
         return play.phase_of(self.seen.rotation(self.name))
@@ -116,7 +120,7 @@ def begin(stage: Stage, screen: Screen, seen: Seen, name: str) -> Scene:
         old=old,
         new=next(slot for slot in stage.part.slots if slot != old),
         old_stored=stage.server.accounts()[old].stored,
-        counted=stage.witnesses.count(),
+        counted=stage.witnesses.count(stage.part.slots),
         since=datetime.now(UTC),  # noqa: TID251 - compared with the times in the database's log
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -36,17 +37,18 @@ class Witnesses:
     kubectl: Kubectl
     namespace: str
 
-    def count(self) -> Count:
-        """Everything reported so far."""
+    def count(self, roles: Collection[str] = ()) -> Count:
+        """Everything reported so far, or only logins as these roles."""
         page = f"/api/v1/namespaces/{self.namespace}/services/collector:http/proxy/report"
         outcomes, roles, consumers = Counter[str](), Counter[str](), Counter[str]()
-        refused_by, refused_roles = list[str](), Counter[str]()
+        refused_by, refused_roles, pods = list[str](), Counter[str](), set[str]()
         reports = json.loads(self.kubectl("get", "--raw", page))
         for report in reports:
             for key, number in report["counts"].items():
                 role, _, outcome = key.partition(" ")
-                if role == "?":  # the pod held no credential at all: somebody emptied its file
+                if role == "?" or (roles and role not in roles):  # "?": its file was emptied, there was no credential
                     continue
+                pods.add(report["uid"])
                 outcomes[outcome] += number
                 if outcome == "ok":
                     roles[role] += number
@@ -60,7 +62,7 @@ class Witnesses:
             unreachable=outcomes["unreachable"],
             by_role=dict(roles),
             by_consumer=dict(consumers),
-            pods=len(reports),
+            pods=len(pods),
             refused_by=tuple(refused_by),
             refused_roles=dict(refused_roles),
         )
