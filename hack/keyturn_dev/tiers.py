@@ -51,7 +51,7 @@ SWEPT = tuple(  # a quick part of the sweep, for runs without it
 )
 PYTEST = (sys.executable, "-m", "pytest")
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
-IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres", "redis")}
+IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres", "redis", "mariadb")}
 NOT_TRIED = (
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
     "enforcement of NetworkPolicies: the local cluster's bridge network enforces none",

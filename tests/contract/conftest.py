@@ -170,11 +170,6 @@ def rig_memory_issuer() -> Rig:
 
 
 @pytest.fixture
-def rig_ring(request: pytest.FixtureRequest) -> Rig:
-    return ring_rig.RingRig(request.node.stash[FORM])
-
-
-@pytest.fixture
 def rig_awsiam(aws: iam_plan.Setting) -> Rig:
     return AwsIamRig(aws)
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.demo import leaks
 from keyturn_dev.demo.leaks import LogKeeper
-from keyturn_dev.demo.play import PLAN, Seen, watching
+from keyturn_dev.demo.part import SHOP, Part
+from keyturn_dev.demo.play import Seen, watching
 from keyturn_dev.demo.props import tidy
 from keyturn_dev.demo.scene import Play, Scene, begin
 from keyturn_dev.demo.screen import Check, Screen
 from keyturn_dev.demo.stage import (
     OPERATOR,
-    SHOP,
     WITNESS,
     Stage,
     adopted,
     close_shop,
+    empty_stage,
     get_cluster,
+    open_programs,
+    open_server,
     open_shop,
 )
 
@@ -40,12 +44,13 @@ class Shop:
 
     def scene(self, name: str, *, hurry: bool = True) -> Scene:
         """A scene on a tidy shop, whatever the one before left behind. ``hurry``: nothing is done in soak and watch."""
+        plan = self.stage.part.plan
         tidy(self.stage)
         if hurry:
             spec = json.dumps({"spec": SHORT})
-            self.stage.kubectl("patch", f"rotationplan/{PLAN}", "-n", SHOP, "--type=merge", "-p", spec)
+            self.stage.kubectl("patch", f"rotationplan/{plan}", "-n", SHOP, "--type=merge", "-p", spec)
         adopted(self.stage)
-        return begin(self.stage, Screen(), self.seen, f"orders-db-{name}")
+        return begin(self.stage, Screen(), self.seen, f"{plan}-{name}")
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +64,20 @@ def shop() -> Iterator[Shop]:
         logs.finish()
     close_shop(stage.kubectl)
     shutil.rmtree(place)
+
+
+@contextmanager
+def beside(shop: Shop, part: Part) -> Iterator[Shop]:
+    """Another backend's server, programs and plan, in the same shop with the same Keyturn."""
+    kubectl = shop.stage.kubectl
+    get_cluster(DEFAULT_NAME, part=part)
+    stage = empty_stage(kubectl, part)
+    open_server(stage)
+    open_programs(stage)
+    yield replace(shop, stage=stage)
+    kubectl("delete", "rotationplan", part.plan, "-n", SHOP, "--wait=true", timeout=120)
+    programs = (f"deployment/{name}" for name in (*part.names, part.decoy))
+    kubectl("delete", "-n", SHOP, *programs, f"statefulset/{part.name}", "--wait=true")
 
 
 @pytest.fixture

@@ -43,6 +43,10 @@ def test_a_stranger_blocks_by_name_until_it_ends(plays: Plays) -> None:
     plays("stranger", breaks.stranger)
 
 
+def test_a_new_credential_that_somebody_disables_in_watch_gives_the_old_one_back(plays: Plays) -> None:
+    plays("taken-away", breaks.taken_away)
+
+
 @pytest.mark.fm(53)
 def test_an_unreachable_backend_is_waited_for_and_nothing_is_rolled_back(shop: Shop) -> None:
     assert_all(breaks.unplug(shop.scene("unplug", hurry=False)))

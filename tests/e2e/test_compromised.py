@@ -12,9 +12,9 @@ import pytest
 
 from keyturn_dev.demo import judge
 from keyturn_dev.demo.database import first_shut
+from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.play import ended
 from keyturn_dev.demo.scene import Scene
-from keyturn_dev.demo.stage import SHOP
 
 from .conftest import Shop, assert_all
 
@@ -29,8 +29,8 @@ def test_availability_cuts_nobody_off_and_the_old_role_only_after_every_pod_prov
     assert_all(
         [
             *judge.completed(scene, rotation),
-            *judge.restarts(pods, scene.pods()),
-            judge.decoy_untouched(before, scene.picture()),
+            *judge.restarts(scene, pods),
+            judge.decoy_untouched(scene, before),
             *judge.nobody_was_refused(scene),
         ]
     )
@@ -48,7 +48,7 @@ def test_containment_refuses_the_old_role_first_and_all_pods_end_with_the_new_on
     # Then it is refused before anything else is changed, for good, and every pod proves the new one
     shut = first_shut(scene.database.log(), scene.old, since=scene.since)
     assert shut is not None
-    assert_all([*judge.completed(scene, rotation), judge.decoy_untouched(before, scene.picture())])
+    assert_all([*judge.completed(scene, rotation), judge.decoy_untouched(scene, before)])
     phases = scene.phases()
     assert phases.index("Create") < phases.index("Stage") < phases.index("Roll")
     assert "Enable" not in phases

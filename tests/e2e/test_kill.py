@@ -33,8 +33,8 @@ def test_an_operator_killed_at_any_of_ten_points_changes_nothing_in_the_outcome(
     assert len(killer.killed) == len(POINTS)
     checks = [
         *judge.completed(scene, rotation),
-        *judge.restarts(pods, scene.pods()),
-        judge.decoy_untouched(before, scene.picture()),
+        *judge.restarts(scene, pods),
+        judge.decoy_untouched(scene, before),
         *judge.nobody_was_refused(scene),
         *judge.order(scene, rotation),
     ]

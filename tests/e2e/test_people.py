@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from keyturn_dev.demo import judge
+from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.play import blocked_by, ended, reached
 from keyturn_dev.demo.scene import Scene, url_in_use
-from keyturn_dev.demo.stage import PROJECT, SHOP, Stage
+from keyturn_dev.demo.stage import PROJECT, Stage
 
 from .conftest import Shop, assert_all
 

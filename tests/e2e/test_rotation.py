@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from keyturn_dev.demo import leaks, scenes
+from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.props import COPIES
 from keyturn_dev.demo.scene import url_in_use
-from keyturn_dev.demo.stage import OPERATOR, SHOP
+from keyturn_dev.demo.stage import OPERATOR
 
 from .conftest import Shop, assert_all
 
@@ -40,7 +41,7 @@ def test_a_rotation_completes_and_no_value_is_seen_outside_secret_and_escrow(sho
     assert canaries["old"] != canaries["new"]
     assert leaked_in_etcd(shop, canaries, MAY_HOLD) == []
     assert leaked_in_etcd(shop, rotator, MAY_HOLD_ROTATOR) == []
-    everywhere = canaries | rotator | {"superuser": shop.stage.passwords.postgres}
+    everywhere = canaries | rotator | {"superuser": shop.stage.passwords.root}
     texts = {**shop.logs.texts(), **dict(pages(shop)), **dict(screens(shop))}
     texts["database log"] = shop.stage.database.log_text().encode()
     assert {name: leaks.holds(text, everywhere) for name, text in texts.items() if leaks.holds(text, everywhere)} == {}

@@ -363,12 +363,8 @@ def test_what_is_left_out_is_filled_in(admission: Admission) -> None:
         "create", "--dry-run=server", "-o", "json", "-n", admission.namespace, "-f", "-", manifest=bare
     )
     spec = json.loads(made.stdout)["spec"]
-    assert spec["verify"] == {
-        "require": ["Session", "Process"],
-        "soak": "10m",
-        "proofDeadline": "10m",
-        "acceptBlindSoak": False,
-    }
+    expected = {"require": ["Session", "Process"], "soak": "10m", "proofDeadline": "10m", "acceptBlindSoak": False}
+    assert spec["verify"] == expected
     assert spec["schedule"] == {"timeZone": "UTC"}
     assert spec["providerRef"]["kind"] == "CredentialProvider"
     assert spec["historyLimit"] == 10

@@ -92,7 +92,7 @@ class Keyturn:
         """See Contender.rotate."""
         self._asked += 1
         rotation = f"orders-db-bench-{self._asked}"
-        ask_for_rotation(stage.kubectl, rotation, "Graceful")
+        ask_for_rotation(stage.kubectl, stage.part.plan, rotation)
         status = _followed(stage, rotation, look)["status"]
         return Told(frozenset({status["oldId"], status["newId"]}), seconds_by_phase(status), len(status["history"]))
 

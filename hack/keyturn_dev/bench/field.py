@@ -17,22 +17,20 @@ import yaml
 from keyturn.api.labels import INJECT
 from keyturn_dev.cluster.api import Cluster
 from keyturn_dev.cluster.shell import Trouble, pause, say, wait_until
-from keyturn_dev.demo.credentials import HOST, Authority, Passwords
-from keyturn_dev.demo.database import Database
 from keyturn_dev.demo.kubectl import Kubectl
+from keyturn_dev.demo.part import MANIFESTS, SHOP
+from keyturn_dev.demo.parts.postgres import HOST, POSTGRES
 from keyturn_dev.demo.roles import verifier
 from keyturn_dev.demo.stage import (
-    MANIFESTS,
-    SHOP,
     WITNESS,
     Stage,
     adopted,
     close_shop,
+    empty_stage,
     install_chart,
-    open_database,
+    open_server,
     settled,
 )
-from keyturn_dev.demo.witnesses import Witnesses
 
 WORKLOAD = Path(__file__).parent / "manifests" / "workload.yaml"
 SCRIPT_DATABASE = "scripts"
@@ -77,11 +75,11 @@ def open_field(cluster: Cluster, size: Size, *, with_keyturn: bool) -> Stage:
     """Build everything anew on this cluster; crews have no pods yet. Raises Trouble when something does not come up."""
     kubectl = Kubectl(cluster)
     close_shop(kubectl)
-    stage = Stage(kubectl, Passwords(), Authority(), Database(kubectl, SHOP), Witnesses(kubectl, WITNESS))
+    stage = empty_stage(kubectl, POSTGRES)
     say("bench: PostgreSQL with TLS, and a witness outside the pods")
     kubectl.apply_file(MANIFESTS / "namespaces.yaml")
     kubectl.apply_file(MANIFESTS / "witness.yaml")
-    open_database(stage)
+    open_server(stage)
     kubectl.rolled_out(WITNESS, "deployment/collector")
     kubectl.rolled_out(SHOP, "statefulset/postgres")
     _admit_scripts(stage)
@@ -132,7 +130,7 @@ def workload(crew: Crew, name: str, logins: int = 10) -> dict[str, Any]:
 
 def plan(size: Size) -> list[dict[str, Any]]:
     """The demo's provider and plan, without waiting on purpose, and all Deployments at once, as the scripts do."""
-    provider, made = yaml.safe_load_all((MANIFESTS / "plan.yaml").read_text())
+    provider, made = yaml.safe_load_all(POSTGRES.manifest("plan").read_text())
     spec = made["spec"]
     spec["consumers"] = {"discover": "SecretReference"}
     spec["rollout"] = {"progressDeadline": "10m", "maxParallel": size.deployments}

@@ -8,7 +8,9 @@ import sys
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.cluster.shell import Trouble, say
 from keyturn_dev.demo import breaks, scenes
-from keyturn_dev.demo.play import PLAN
+from keyturn_dev.demo.part import Part
+from keyturn_dev.demo.parts import PARTS
+from keyturn_dev.demo.parts.postgres import POSTGRES
 from keyturn_dev.demo.scene import only_scene
 from keyturn_dev.demo.screen import Screen
 from keyturn_dev.demo.stage import Stage, adopted, close_shop, get_cluster, open_shop
@@ -19,8 +21,10 @@ PACE = 0.1  # seconds from login to login of each of six witnesses: sixty a seco
 def main() -> int:
     """Play one scene; 0 only if everything it must show holds."""
     options = _parse()
+    part = PARTS[options.provider]
     try:
-        stage = open_shop(get_cluster(options.name, options.driver), log_level=options.log_level, pace=PACE)
+        cluster = get_cluster(options.name, options.driver, part)
+        stage = open_shop(cluster, part, log_level=options.log_level, pace=PACE)
         adopted(stage)
         good = _play(stage, options.scene)
         if not options.keep:
@@ -40,12 +44,20 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="hack/demo", description=__doc__)
     words = "; ".join(f"{name}: {scene.__doc__}" for name, scene in breaks.SCENES.items())
+    parser.add_argument("--provider", choices=list(PARTS), default=POSTGRES.name, help="whose credential is rotated")
     parser.add_argument("--break", dest="scene", choices=sorted(breaks.SCENES), help=words)
     parser.add_argument("--keep", action="store_true", help="leave the shop and Keyturn running")
     parser.add_argument("--driver", choices=["existing", "kind", "local"], help="how to get a cluster")
     parser.add_argument("--name", default=DEFAULT_NAME, help="the cluster's name")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.scene and options.scene not in _scenes(PARTS[options.provider]):
+        parser.error(f"with --provider {options.provider}, --break takes {', '.join(_scenes(PARTS[options.provider]))}")
+    return options
+
+
+def _scenes(part: Part) -> list[str]:
+    return sorted(breaks.SCENES if part is POSTGRES else breaks.ANYWHERE)
 
 
 def _play(stage: Stage, scene: str | None) -> bool:
@@ -53,7 +65,7 @@ def _play(stage: Stage, scene: str | None) -> bool:
     screen = Screen()
     screen.say(f"[bold]{(play.__doc__ or '').strip()}[/bold]")
     screen.say("Soak (10 s) and watch (12 s) are short, for a demo: a plan would say 10m and 2h.")
-    with screen.scene(), only_scene(stage, screen, f"{PLAN}-1") as played:
+    with screen.scene(), only_scene(stage, screen, f"{stage.part.plan}-1") as played:
         checks = play(played)
     return screen.close(scene or "rotation", checks)
 

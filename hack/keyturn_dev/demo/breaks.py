@@ -9,12 +9,13 @@ from typing import Any
 from keyturn_dev.cluster.shell import Trouble, pause
 from keyturn_dev.demo import judge
 from keyturn_dev.demo.database import Database
-from keyturn_dev.demo.play import PLAN, blocked_by, ended, phase_of, reached
+from keyturn_dev.demo.part import SHOP
+from keyturn_dev.demo.parts.postgres import HOST
+from keyturn_dev.demo.play import blocked_by, ended, phase_of, reached
 from keyturn_dev.demo.props import open_night_report, pin_url
 from keyturn_dev.demo.scene import HOLD, Play, Scene
 from keyturn_dev.demo.screen import Check
 from keyturn_dev.demo.servers import open_clone, open_staging, point_provider_at
-from keyturn_dev.demo.stage import HOST, SHOP
 
 
 def crashloop(scene: Scene) -> list[Check]:
@@ -106,7 +107,7 @@ def stranger(scene: Scene) -> list[Check]:
         Check("while the stranger was connected, nothing moved", held == "Preflight", held),
         judge.as_before(before, still),
         *judge.completed(scene, rotation),
-        *judge.restarts(pods, scene.pods()),
+        *judge.restarts(scene, pods),
         *judge.nobody_was_refused(scene),
         *judge.order(scene, rotation),
     ]
@@ -115,7 +116,7 @@ def stranger(scene: Scene) -> list[Check]:
 def empty_value(scene: Scene) -> list[Check]:
     """Somebody writes an empty value: into the plan, then into the Secret. Refused, and nothing is made of it."""
     try:
-        scene.patch(f"rotationplan/{PLAN}", {"spec": {"secret": {"keys": {"DATABASE_URL": ""}}}})
+        scene.patch(f"rotationplan/{scene.part.plan}", {"spec": {"secret": {"keys": {"DATABASE_URL": ""}}}})
         refused = ""
     except Trouble as trouble:
         refused = str(trouble).strip().splitlines()[-1]
@@ -144,7 +145,7 @@ def unplug(scene: Scene) -> list[Check]:
     pods = scene.pods()
     scene.ask()
     scene.until(reached("Soak"), seconds=240)
-    quiet = scene.stage.witnesses.count().unreachable - scene.unanswered
+    quiet = scene.count().unreachable - scene.counted.unreachable
     scene.screen.say("Unplugged: the database's Service leads nowhere.")
     scene.patch("service/postgres", {"spec": {"selector": {"app": "nobody"}}})
     scene.until(lambda found: "Unreachable" in str(found.get("status", {})), seconds=90)
@@ -153,20 +154,57 @@ def unplug(scene: Scene) -> list[Check]:
     scene.patch("service/postgres", {"spec": {"selector": {"app": "postgres"}}})
     scene.screen.say("Plugged in again.")
     pause(HOLD)
-    outage = scene.stage.witnesses.count().unreachable - scene.unanswered
+    outage = scene.count().unreachable - scene.counted.unreachable
     rotation = scene.until(ended, seconds=300)
     return [
         Check("every login was answered until then", quiet == 0, f"{quiet} were not"),
         Check("it waited while unplugged", waiting == "Soak", waiting),
         Check("it did not roll back", "Enable" not in scene.phases(), " ".join(scene.phases())),
         *judge.completed(scene, rotation),
-        *judge.restarts(pods, scene.pods()),
+        *judge.restarts(scene, pods),
         *judge.nobody_was_refused(scene, unanswered=outage),
         *judge.order(scene, rotation),
     ]
 
 
+def taken_away(scene: Scene) -> list[Check]:
+    """Somebody else disables the new credential while the old one is disabled already. Keyturn goes back."""
+    before = scene.picture()
+    scene.ask()
+    scene.until(reached("Watch"), seconds=240)
+    scene.server.take_away(scene.new)
+    scene.screen.say(f"{scene.new} was disabled by hand.")
+    rotation = scene.until(ended, seconds=240)
+    went_on = judge.logins_go_on(scene, scene.old)
+    return [
+        *judge.went_back(scene, rotation, "NewCredentialRefused"),
+        judge.as_before_disable(scene, before),
+        judge.decoy_untouched(scene, before),
+        *judge.only_refused(scene, scene.new),
+        went_on,
+    ]
+
+
+def aborted(scene: Scene) -> list[Check]:
+    """A person wants it back when the old credential is disabled already. Keyturn goes back, and nobody notices."""
+    before = scene.picture()
+    scene.ask()
+    scene.until(reached("Watch"), seconds=240)
+    scene.abort()
+    rotation = scene.until(ended, seconds=240)
+    went_on = judge.logins_go_on(scene, scene.old)
+    return [
+        *judge.went_back(scene, rotation, "Aborted"),
+        judge.as_before_disable(scene, before),
+        judge.decoy_untouched(scene, before),
+        *judge.nobody_was_refused(scene),
+        went_on,
+    ]
+
+
+ANYWHERE: Mapping[str, Play] = {"aborted": aborted, "taken-away": taken_away}  # on every backend
 SCENES: Mapping[str, Play] = {
+    **ANYWHERE,
     "crashloop": crashloop,
     "overridden": overridden,
     "wrong-system": wrong_system,

@@ -1,36 +1,13 @@
-"""The passwords and certificates of one run of the demo, all made fresh. They leave this process only into Secrets."""
+"""The certificates of one run of the demo, all made fresh. Their keys leave this process only into Secrets."""
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-HOST = "postgres.shop.svc"
-DATABASE = "shop"
-
-
-def _password() -> str:
-    return secrets.token_urlsafe(24)
-
-
-@dataclass(frozen=True, slots=True)
-class Passwords:
-    """Of the roles that exist before the first rotation."""
-
-    orders_a: str = field(default_factory=_password, repr=False)
-    rotator: str = field(default_factory=_password, repr=False)
-    postgres: str = field(default_factory=_password, repr=False)
-
-    def url(self, role: str = "orders_a", host: str = HOST) -> str:
-        """The connection URL that the plan's template renders for a role."""
-        value: str = getattr(self, role)
-        return f"postgresql://{role}:{value}@{host}:5432/{DATABASE}?sslmode=require"
 
 
 class Authority:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from keyturn_dev.demo.kubectl import Kubectl
+from keyturn_dev.demo.part import Account, Trace
 
 _ROLES = """
 SELECT coalesce(json_agg(json_build_object(
@@ -55,13 +56,30 @@ class Database:
         """Every role of ours, with the verifiers of those that can log in."""
         return {role["name"]: role for role in json.loads(self.ask(_ROLES))}
 
-    def password_of(self, role: str) -> str:
-        """What the server stores as a role's password: a verifier."""
-        return json.loads(self.ask(_VERIFIERS)).get(role, "")
+    def accounts(self) -> Mapping[str, Account]:
+        """See Server: every role, with what the server stores as its password, a verifier."""
+        stored = json.loads(self.ask(_VERIFIERS))
+        roles = self.roles()
+        rest = {name: {key: value for key, value in role.items() if key != "verifier"} for name, role in roles.items()}
+        return {name: Account(role["login"], stored[name], rest[name]) for name, role in roles.items()}
 
-    def sessions(self, role: str) -> int:
-        """Open sessions that authenticated as this role."""
-        return self.ask(_SESSIONS).split().count(role)
+    def sessions(self, name: str) -> int:
+        """See Server: by who they authenticated as."""
+        return self.ask(_SESSIONS).split().count(name)
+
+    def refused(self, names: frozenset[str], since: datetime, leave_out: frozenset[str]) -> list[str]:
+        """See Server."""
+        log = [line for line in self.log() if line.at >= since]
+        return [f"{line.role} from {line.address}: {line.state}" for line in refusals(log, names, leave_out=leave_out)]
+
+    def trace(self, name: str, since: datetime, leave_out: frozenset[str]) -> Trace:
+        """See Server."""
+        log = self.log()
+        return Trace("last session's end", last_end(log, name, leave_out=leave_out), first_shut(log, name, since=since))
+
+    def take_away(self, name: str) -> None:
+        """See Server. Who is connected stays connected."""
+        self.ask(f"ALTER ROLE {name} NOLOGIN")
 
     def system_identifier(self) -> str:
         """The identifier that clones share."""

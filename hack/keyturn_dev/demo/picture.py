@@ -1,13 +1,14 @@
-"""A picture of what a rollback must give back: the Secret's bytes, the roles, the workloads but for our annotations."""
+"""A picture of what a rollback must give back: the Secret's bytes, accounts, workloads but for our annotations."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from keyturn_dev.demo.stage import DECOY, SHOP, Stage
+from keyturn_dev.demo.part import SHOP, Account
+from keyturn_dev.demo.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,21 +16,27 @@ class Picture:
     """The shop at one moment. Values in it are never printed."""
 
     secret: Mapping[str, Any]
-    roles: Mapping[str, Any]
+    accounts: Mapping[str, Account]  # that can log in
     workloads: Mapping[str, Any]
     decoy: str
 
 
 def take(stage: Stage) -> Picture:
     """Look at everything now."""
-    secret = stage.kubectl.get("secret", "orders-db", "-n", SHOP)
+    secret = stage.kubectl.get("secret", stage.part.plan, "-n", SHOP)
     deployments = stage.kubectl.items("deployments", "-n", SHOP)
     return Picture(
         secret={"data": secret.get("data", {}), "type": secret["type"], "uid": secret["metadata"]["uid"]},
-        roles={name: role for name, role in stage.database.roles().items() if role["login"]},
+        accounts={name: account for name, account in stage.server.accounts().items() if account.enabled},
         workloads={item["metadata"]["name"]: _without_ours(item["spec"]) for item in deployments},
         decoy=_decoy(stage),
     )
+
+
+def without_stored(shown: Picture, name: str) -> Picture:
+    """The picture but for what the server stores as this account's password."""
+    accounts = {one: replace(kept, stored="") if one == name else kept for one, kept in shown.accounts.items()}
+    return replace(shown, accounts=accounts)
 
 
 def differences(before: Picture, after: Picture) -> list[str]:
@@ -37,7 +44,7 @@ def differences(before: Picture, after: Picture) -> list[str]:
     told = list[str]()
     if before.secret != after.secret:
         told.append("the Secret's bytes differ")
-    told += [f"role {name} differs" for name in _different(before.roles, after.roles)]
+    told += [f"account {name} differs" for name in _different(before.accounts, after.accounts)]
     told += [f"Deployment {name} differs" for name in _different(before.workloads, after.workloads)]
     if before.decoy != after.decoy:
         told.append("the decoy was touched")
@@ -57,8 +64,8 @@ def _without_ours(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _decoy(stage: Stage) -> str:
     """The decoy's Deployment and pods, every byte of what somebody asked for."""
-    deployment = stage.kubectl.get("deployment", DECOY, "-n", SHOP)
-    pods = stage.kubectl.items("pods", "-n", SHOP, "-l", f"app={DECOY}")
+    deployment = stage.kubectl.get("deployment", stage.part.decoy, "-n", SHOP)
+    pods = stage.kubectl.items("pods", "-n", SHOP, "-l", f"app={stage.part.decoy}")
     kept = ("uid", "generation", "labels", "annotations", "name")
     return json.dumps(
         [

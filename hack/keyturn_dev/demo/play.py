@@ -11,10 +11,10 @@ from typing import Any
 from keyturn.api.labels import PROBE_CONTAINER
 from keyturn_dev.cluster.shell import Trouble, pause
 from keyturn_dev.demo.kubectl import Kubectl
+from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.screen import Screen
-from keyturn_dev.demo.stage import OPERATOR, SHOP
+from keyturn_dev.demo.stage import OPERATOR
 
-PLAN = "orders-db"
 ENDED = frozenset({"Complete", "RolledBack", "Refused"})
 
 
@@ -106,10 +106,10 @@ def watching(kubectl: Kubectl) -> Generator[Seen]:
         yield seen
 
 
-def ask_for_rotation(kubectl: Kubectl, name: str, mode: str) -> None:
-    """Make a Rotation of the demo's plan, as `kubectl keyturn rotate` does."""
+def ask_for_rotation(kubectl: Kubectl, plan: str, name: str, mode: str = "Graceful") -> None:
+    """Make a Rotation of this plan, as `kubectl keyturn rotate` does."""
     asked = kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")  # admission refuses any other name
-    spec = {"planRef": {"name": PLAN}, "reason": "Demo", "mode": mode, "requestedBy": asked}
+    spec = {"planRef": {"name": plan}, "reason": "Demo", "mode": mode, "requestedBy": asked}
     metadata = {"name": name, "namespace": SHOP}
     kubectl.apply({"apiVersion": "keyturn.dev/v1alpha1", "kind": "Rotation", "metadata": metadata, "spec": spec})
 
@@ -132,7 +132,7 @@ def until(
         if time.monotonic() > deadline:
             status = rotation.get("status", {})
             told = f"phase {status.get('phase', 'unknown')}, blocked by: {status.get('blockedBy', 'nothing it names')}"
-            raise Trouble(f"{name} did not get there within {seconds:.0f} s: {told}", "kubectl keyturn why " + PLAN)
+            raise Trouble(f"{name} did not get there within {seconds:.0f} s: {told}", f"kubectl keyturn why {name}")
         pause(0.2)
 
 

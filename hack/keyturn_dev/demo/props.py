@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from keyturn_dev.demo.part import SHOP
+from keyturn_dev.demo.parts.postgres import POSTGRES
 from keyturn_dev.demo.scene import url_in_use
-from keyturn_dev.demo.stage import CONSUMERS, MANIFESTS, SHOP, Stage, settled
+from keyturn_dev.demo.stage import Stage, settled
 
 COPIES = ("pinned", "night-report")  # Secrets that hold a hand-made copy of the URL
 
@@ -27,6 +29,14 @@ def pin_url(stage: Stage) -> None:
 
 def tidy(stage: Stage) -> None:
     """Undo what scenes did to the shop's own objects, so that another can be played."""
+    if stage.part is POSTGRES:
+        _unpin(stage)
+    stage.kubectl.apply_file(stage.part.manifest("apps"))
+    stage.kubectl.apply_file(stage.part.manifest("plan"))
+    settled(stage.kubectl, *stage.part.names)
+
+
+def _unpin(stage: Stage) -> None:
     pod = stage.kubectl.get("deployment", "orders-api", "-n", SHOP)["spec"]["template"]["spec"]
     if "command" in pod["containers"][0]:
         container = "/spec/template/spec/containers/0"
@@ -38,9 +48,6 @@ def tidy(stage: Stage) -> None:
         ]
         stage.kubectl("patch", "deployment/orders-api", "-n", SHOP, "--type=json", "-p", json.dumps(undo))
     stage.kubectl("delete", "secret", *COPIES, "-n", SHOP, "--ignore-not-found")
-    stage.kubectl.apply_file(MANIFESTS / "orders.yaml")
-    stage.kubectl.apply_file(MANIFESTS / "plan.yaml")
-    settled(stage.kubectl, *CONSUMERS)
 
 
 def open_night_report(stage: Stage) -> str:

@@ -8,17 +8,18 @@ import hmac
 import os
 from pathlib import Path
 
-from keyturn_dev.demo.credentials import DATABASE, Passwords
+from keyturn_dev.demo.part import Passwords
 
+DATABASE = "shop"
 FUNCTIONS = Path(__file__).resolve().parents[3] / "docs" / "providers" / "postgres" / "functions.sql"
 
 
 def roles_sql(passwords: Passwords) -> str:
     """The common owner, the role in use, the rotator and the table."""
     return f"""\
-ALTER ROLE postgres PASSWORD '{verifier(passwords.postgres)}';
+ALTER ROLE postgres PASSWORD '{verifier(passwords.root)}';
 CREATE ROLE orders_owner NOLOGIN;
-CREATE ROLE orders_a LOGIN PASSWORD '{verifier(passwords.orders_a)}' IN ROLE orders_owner;
+CREATE ROLE orders_a LOGIN PASSWORD '{verifier(passwords.current)}' IN ROLE orders_owner;
 ALTER ROLE orders_a SET role TO orders_owner;
 CREATE ROLE keyturn_rotator LOGIN PASSWORD '{verifier(passwords.rotator)}';
 CREATE DATABASE {DATABASE} OWNER orders_owner;

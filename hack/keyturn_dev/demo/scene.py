@@ -12,13 +12,13 @@ from typing import Any
 
 from keyturn_dev.demo import picture, play
 from keyturn_dev.demo.database import Database
+from keyturn_dev.demo.part import SHOP, Part, Server
 from keyturn_dev.demo.picture import Picture
-from keyturn_dev.demo.play import PLAN, Seen, watching
+from keyturn_dev.demo.play import Seen, watching
 from keyturn_dev.demo.screen import Check, Screen
-from keyturn_dev.demo.stage import CONSUMERS, SHOP, Stage
-from keyturn_dev.demo.witnesses import role_of
+from keyturn_dev.demo.stage import Stage
+from keyturn_dev.demo.witnesses import Count, role_of
 
-SLOTS = ("orders_a", "orders_b")
 HOLD = 8.0  # seconds a scene goes on looking that nothing moves
 
 
@@ -32,23 +32,36 @@ class Scene:
     name: str
     old: str
     new: str
-    old_verifier: str
-    unanswered: int  # logins that got no answer before the scene began
-    refused: int  # logins that witnesses were refused before the scene began
+    old_stored: str  # what the server stored as the old one's password
+    counted: Count  # by the witnesses, before the scene began
     since: datetime
 
     @property
+    def part(self) -> Part:
+        """Whose shop it is."""
+        return self.stage.part
+
+    @property
+    def server(self) -> Server:
+        """Its server."""
+        return self.stage.server
+
+    @property
     def database(self) -> Database:
-        """The shop's server."""
+        """Its server, where that is PostgreSQL."""
         return self.stage.database
 
     def ask(self, mode: str = "Graceful") -> None:
         """Ask for the scene's rotation."""
-        play.ask_for_rotation(self.stage.kubectl, self.name, mode)
+        play.ask_for_rotation(self.stage.kubectl, self.part.plan, self.name, mode)
 
     def until(self, arrived: Callable[[dict[str, Any]], bool], *, seconds: float) -> dict[str, Any]:
         """Show the rotation until it has arrived there, and return it."""
         return play.until(self.seen, self.name, arrived, seconds=seconds, screen=self.screen)
+
+    def count(self) -> Count:
+        """What the witnesses of its own backend counted so far."""
+        return self.stage.witnesses.count(self.part.slots)
 
     def phase(self) -> str:
         """Where the rotation is now."""
@@ -65,7 +78,7 @@ class Scene:
     def pods(self) -> dict[str, set[str]]:
         """UID and restart count of every consumer's pods now, by consumer."""
         found = dict[str, set[str]]()
-        for name in CONSUMERS:
+        for name in self.part.names:
             pods = self.stage.kubectl.items("pods", "-n", SHOP, "-l", f"app={name}")
             found[name] = {f"{pod['metadata']['uid']} {_restarts(pod)}" for pod in pods}
         return found
@@ -76,7 +89,7 @@ class Scene:
 
     def shorten_roll(self) -> None:
         """Let a roll fail sooner than the demo's plan says."""
-        self.patch(f"rotationplan/{PLAN}", {"spec": {"rollout": {"progressDeadline": "30s"}}})
+        self.patch(f"rotationplan/{self.part.plan}", {"spec": {"rollout": {"progressDeadline": "30s"}}})
 
     def abort(self) -> None:
         """Ask the rotation to go back."""
@@ -92,23 +105,22 @@ def _restarts(pod: dict[str, Any]) -> int:
 
 def url_in_use(stage: Stage) -> str:
     """What the consumers' Secret holds now."""
-    secret = stage.kubectl.get("secret", "orders-db", "-n", SHOP)
-    return base64.b64decode(secret["data"]["DATABASE_URL"]).decode()
+    secret = stage.kubectl.get("secret", stage.part.plan, "-n", SHOP)
+    return base64.b64decode(secret["data"][stage.part.key]).decode()
 
 
 def begin(stage: Stage, screen: Screen, seen: Seen, name: str) -> Scene:
     """A scene that begins now."""
-    old, counted = role_of(url_in_use(stage)), stage.witnesses.count()
+    old = role_of(url_in_use(stage))
     return Scene(
         stage=stage,
         screen=screen,
         seen=seen,
         name=name,
         old=old,
-        new=next(slot for slot in SLOTS if slot != old),
-        old_verifier=stage.database.password_of(old),
-        unanswered=counted.unreachable,
-        refused=counted.refused,
+        new=next(slot for slot in stage.part.slots if slot != old),
+        old_stored=stage.server.accounts()[old].stored,
+        counted=stage.witnesses.count(stage.part.slots),
         since=datetime.now(UTC),  # noqa: TID251 - compared with the times in the database's log
     )
 

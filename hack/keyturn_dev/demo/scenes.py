@@ -13,11 +13,11 @@ def rotate(scene: Scene) -> list[Check]:
     before, pods = scene.picture(), scene.pods()
     scene.ask()
     rotation = scene.until(ended, seconds=420)
-    went_on = judge.logins_go_on(scene)
+    went_on = judge.logins_go_on(scene, scene.new)
     return [
         *judge.completed(scene, rotation),
-        *judge.restarts(pods, scene.pods()),
-        judge.decoy_untouched(before, scene.picture()),
+        *judge.restarts(scene, pods),
+        judge.decoy_untouched(scene, before),
         *judge.nobody_was_refused(scene),
         went_on,
         *judge.order(scene, rotation),

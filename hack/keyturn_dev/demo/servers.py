@@ -8,10 +8,11 @@ from typing import Any
 
 import yaml
 
-from keyturn_dev.demo.credentials import DATABASE, HOST, Passwords
 from keyturn_dev.demo.database import Database
-from keyturn_dev.demo.roles import roles_sql, rotator_sql
-from keyturn_dev.demo.stage import MANIFESTS, SHOP, Stage, admin_secret
+from keyturn_dev.demo.part import SHOP, Passwords
+from keyturn_dev.demo.parts.postgres import HOST, POSTGRES, admin_secret
+from keyturn_dev.demo.roles import DATABASE, roles_sql, rotator_sql
+from keyturn_dev.demo.stage import Stage
 
 
 def open_staging(stage: Stage) -> tuple[str, Database]:
@@ -23,13 +24,13 @@ def open_staging(stage: Stage) -> tuple[str, Database]:
 
 def open_clone(stage: Stage) -> tuple[str, Database]:
     """A physical copy of the shop's server, made a moment ago: same identifier, same roles, same passwords."""
-    stage.kubectl.secret(SHOP, "postgres-superuser", {"password": stage.passwords.postgres})
+    stage.kubectl.secret(SHOP, "postgres-superuser", {"password": stage.passwords.root})
     return _open(stage, "postgres-clone", {"roles.sql": "", "rotator.sql": ""}, clone=True)
 
 
 def point_provider_at(stage: Stage, host: str) -> None:
     """Give the provider an admin Secret of this server. The endpoint that pods use stays allowed, as it was."""
-    words = admin_secret(stage, host)
+    words = admin_secret(stage.passwords, stage.authority, host)
     if host != HOST:
         words["hosts"] = HOST
     stage.kubectl.secret(SHOP, "postgres-rotator", words)
@@ -48,7 +49,7 @@ def _open(stage: Stage, name: str, init: dict[str, str], *, clone: bool) -> tupl
 
 
 def _documents() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((MANIFESTS / "postgres.yaml").read_text()))
+    return list(yaml.safe_load_all(POSTGRES.manifest("server").read_text()))
 
 
 def _renamed(document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,27 +1,28 @@
-"""Sets the stage: images, chart, database, witness and the shop's programs, each run from nothing. Rotates nothing."""
+"""Sets the stage: images, chart, server, witness and the shop's programs, each run from nothing. Rotates nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
+
+import yaml
 
 from keyturn.api.labels import PROBE_CONTAINER
 from keyturn_dev.cluster.api import Cluster, ensure_cluster, load_images
 from keyturn_dev.cluster.shell import Trouble, say, wait_until
-from keyturn_dev.demo.credentials import DATABASE, HOST, Authority, Passwords
+from keyturn_dev.demo.credentials import Authority
 from keyturn_dev.demo.database import Database
 from keyturn_dev.demo.kubectl import Kubectl
-from keyturn_dev.demo.roles import roles_sql, rotator_sql
+from keyturn_dev.demo.part import MANIFESTS, SHOP, Part, Passwords, Server
+from keyturn_dev.demo.parts.postgres import POSTGRES
 from keyturn_dev.demo.witnesses import Witnesses
 
 PROJECT = Path(__file__).resolve().parents[3]
-MANIFESTS = Path(__file__).parent / "manifests"
-SHOP, WITNESS, OPERATOR = "shop", "shop-witness", "keyturn-system"
-CONSUMERS = ("orders-api", "orders-worker", "orders-cache")
-DECOY = "orders-report"
-IMAGES = ("operator", "probe", "demo", "postgres")
+WITNESS, OPERATOR = "shop-witness", "keyturn-system"
+IMAGES = ("operator", "probe", "demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +30,89 @@ class Stage:
     """A shop that is open: everything a scene needs to play and to look."""
 
     kubectl: Kubectl
+    part: Part
     passwords: Passwords
     authority: Authority
-    database: Database
+    server: Server
     witnesses: Witnesses
-    canaries: list[str] = field(default_factory=list[str], repr=False)
+
+    @property
+    def database(self) -> Database:
+        """The server of the scenes that only PostgreSQL's shop has."""
+        assert isinstance(self.server, Database), "this scene is PostgreSQL's"  # noqa: S101 - the command line sees to it
+        return self.server
 
 
-def open_shop(cluster: Cluster, *, log_level: str = "info", more: Iterable[str] = (), pace: float = 0.0) -> Stage:
+def empty_stage(kubectl: Kubectl, part: Part) -> Stage:
+    """A stage for this backend, with fresh passwords. Nothing is made of it yet."""
+    passwords = Passwords()
+    server, witnesses = part.server(kubectl, passwords), Witnesses(kubectl, WITNESS)
+    return Stage(kubectl, part, passwords, Authority(), server, witnesses)
+
+
+def open_shop(
+    cluster: Cluster,
+    part: Part = POSTGRES,
+    *,
+    log_level: str = "info",
+    more: Iterable[str] = (),
+    pace: float = 0.0,
+) -> Stage:
     """Build everything anew on this cluster and wait until its programs serve. ``more``: values of the chart.
 
     ``pace``: seconds from login to login of every witness, else what its program says.
     """
     kubectl = Kubectl(cluster)
     close_shop(kubectl)
-    passwords, authority = Passwords(), Authority()
-    stage = Stage(kubectl, passwords, authority, Database(kubectl, SHOP), Witnesses(kubectl, WITNESS))
-    say("demo: PostgreSQL with TLS, and a witness outside the shop")
+    stage = empty_stage(kubectl, part)
+    say(f"demo: {part.title} with TLS, and a witness outside the shop")
     kubectl.apply_file(MANIFESTS / "namespaces.yaml")
     kubectl.apply_file(MANIFESTS / "witness.yaml")
     if pace:
         metadata = {"name": "witness", "namespace": SHOP}
         kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"pace": str(pace)}})
-    open_database(stage)
+    open_server(stage)
     say("demo: Keyturn, by its chart")
     install_chart(kubectl, log_level=log_level, more=more)
     kubectl.rolled_out(WITNESS, "deployment/collector")
-    kubectl.rolled_out(SHOP, "statefulset/postgres")
-    kubectl.apply_file(MANIFESTS / "plan.yaml")
-    say("demo: the shop: orders-api, orders-worker, orders-cache, and orders-report, which uses no database")
-    kubectl.apply_file(MANIFESTS / "orders.yaml")
-    settled(kubectl, *CONSUMERS, DECOY)
-    _require_probes(kubectl)
+    say(f"demo: the shop: {', '.join(part.names)}, and {part.decoy}, which does not log in anywhere")
+    open_programs(stage)
     return stage
 
 
-def _require_probes(kubectl: Kubectl) -> None:
+def open_server(stage: Stage) -> None:
+    """The backend's server with TLS, and the Secrets that name its credentials."""
+    for name, data in stage.part.secrets(stage.passwords, stage.authority).items():
+        stage.kubectl.secret(SHOP, name, data)
+    stage.kubectl.apply_file(stage.part.manifest("server"))
+
+
+def open_programs(stage: Stage) -> None:
+    """Provider and plan, the programs that use the server, and the decoy. They serve when it returns."""
+    kubectl, part = stage.kubectl, stage.part
+    kubectl.rolled_out(SHOP, f"statefulset/{part.name}")
+    kubectl.apply_file(part.manifest("plan"))
+    kubectl.apply_file(part.manifest("apps"))
+    decoy = Template((MANIFESTS / "decoy.yaml").read_text())
+    words = decoy.substitute(decoy=part.decoy, secret=part.plan, key=part.key)
+    kubectl.apply(*yaml.safe_load_all(words))
+    settled(kubectl, *part.names, part.decoy)
+    _require_probes(kubectl, part.names)
+
+
+def _require_probes(kubectl: Kubectl, names: Iterable[str]) -> None:
     """The injector fails open, so look: a pod without a probe would stay unproven for ever."""
-    for name in CONSUMERS:
+    for name in names:
         for pod in kubectl.items("pods", "-n", SHOP, "-l", f"app={name}"):
             if PROBE_CONTAINER not in {container["name"] for container in pod["spec"].get("initContainers", [])}:
                 hint = "Look at the injector: kubectl logs -n keyturn-system deployment/keyturn-injector"
                 raise Trouble(f"pod {pod['metadata']['name']} has no probe", hint)
 
 
-def get_cluster(name: str, driver: str | None) -> Cluster:
+def get_cluster(name: str, driver: str | None = None, part: Part = POSTGRES) -> Cluster:
     """Bring the cluster up and give it the images."""
     cluster = ensure_cluster(name, driver)
-    load_images(IMAGES, name)
+    load_images((*IMAGES, part.name), name)
     return cluster
 
 
@@ -84,11 +120,11 @@ def adopted(stage: Stage, *, seconds: float = 60) -> None:
     """Wait until the plan says Ready. Raises Trouble with what it says instead."""
 
     def ready() -> bool:
-        plan = stage.kubectl.get("rotationplan", "orders-db", "-n", SHOP)
+        plan = stage.kubectl.get("rotationplan", stage.part.plan, "-n", SHOP)
         return condition(plan, "Ready") == "True"
 
     if not wait_until(ready, timeout=seconds, every=1):
-        plan = stage.kubectl.get("rotationplan", "orders-db", "-n", SHOP)
+        plan = stage.kubectl.get("rotationplan", stage.part.plan, "-n", SHOP)
         told = [f"{c['type']}={c['status']} {c['reason']}: {c['message']}" for c in conditions(plan)]
         raise Trouble(
             "the plan was not adopted: " + ("; ".join(told) or "its status is empty"), "Look at the operator's log."
@@ -160,25 +196,3 @@ def install_chart(kubectl: Kubectl, *, log_level: str = "info", more: Iterable[s
     kubectl.apply_file(chart / "crds")  # Helm installs them, but never brings older ones up to date
     where = ["-n", OPERATOR, "--create-namespace"]
     kubectl.helm("upgrade", "--install", "keyturn", chart, *where, *sets, "--wait", "--timeout", "3m")
-
-
-def open_database(stage: Stage) -> None:
-    """The server with TLS, its roles and first SQL, and the Secrets that name its credentials."""
-    kubectl, passwords = stage.kubectl, stage.passwords
-    kubectl.secret(SHOP, "postgres-tls", stage.authority.issue(HOST, "postgres.shop.svc.cluster.local"))
-    kubectl.secret(SHOP, "postgres-init", {"roles.sql": roles_sql(passwords), "rotator.sql": rotator_sql()})
-    kubectl.secret(SHOP, "postgres-rotator", admin_secret(stage))
-    kubectl.secret(SHOP, "orders-db", {"DATABASE_URL": passwords.url()})
-    kubectl.apply_file(MANIFESTS / "postgres.yaml")
-
-
-def admin_secret(stage: Stage, host: str = HOST) -> dict[str, str]:
-    """What the provider's admin Secret holds: a credential, and where it may be sent."""
-    return {
-        "user": "keyturn_rotator",
-        "password": stage.passwords.rotator,
-        "host": host,
-        "port": "5432",
-        "database": DATABASE,
-        "ca.crt": stage.authority.pem,
-    }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from keyturn_dev.demo.kubectl import Kubectl
@@ -26,6 +27,7 @@ class Count:
     by_consumer: dict[str, int]
     pods: int
     refused_by: tuple[str, ...] = ()
+    refused_roles: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,24 @@ class Witnesses:
     kubectl: Kubectl
     namespace: str
 
-    def count(self) -> Count:
-        """Everything reported so far."""
+    def count(self, roles: Collection[str] = ()) -> Count:
+        """Everything reported so far, or only logins as these roles."""
         page = f"/api/v1/namespaces/{self.namespace}/services/collector:http/proxy/report"
         outcomes, roles, consumers = Counter[str](), Counter[str](), Counter[str]()
-        refused_by = list[str]()
+        refused_by, refused_roles, pods = list[str](), Counter[str](), set[str]()
         reports = json.loads(self.kubectl("get", "--raw", page))
         for report in reports:
             for key, number in report["counts"].items():
                 role, _, outcome = key.partition(" ")
-                if role == "?":  # the pod held no credential at all: somebody emptied its file
+                if role == "?" or (roles and role not in roles):  # "?": its file was emptied, there was no credential
                     continue
+                pods.add(report["uid"])
                 outcomes[outcome] += number
                 if outcome == "ok":
                     roles[role] += number
                     consumers[report["consumer"]] += number
                 if outcome == "refused":
+                    refused_roles[role] += number
                     refused_by.append(f"{report['pod']} as {role}: {number}")
         return Count(
             ok=outcomes["ok"],
@@ -58,6 +62,7 @@ class Witnesses:
             unreachable=outcomes["unreachable"],
             by_role=dict(roles),
             by_consumer=dict(consumers),
-            pods=len(reports),
+            pods=len(pods),
             refused_by=tuple(refused_by),
+            refused_roles=dict(refused_roles),
         )

@@ -14,10 +14,11 @@ from pathlib import Path
 from keyturn_dev.cluster.shell import Trouble
 from keyturn_dev.demo import judge
 from keyturn_dev.demo.leaks import LogKeeper
-from keyturn_dev.demo.play import PLAN, ended, phase_of
+from keyturn_dev.demo.part import SHOP
+from keyturn_dev.demo.play import ended, phase_of
 from keyturn_dev.demo.scene import Scene, only_scene
 from keyturn_dev.demo.screen import Check, Screen
-from keyturn_dev.demo.stage import CONSUMERS, OPERATOR, SHOP, Stage, adopted
+from keyturn_dev.demo.stage import OPERATOR, Stage, adopted
 from keyturn_dev.endurance.lookout import Enabled, looking
 from keyturn_dev.endurance.strikes import EVERY, Blow, Striker, Struck, plan_of
 
@@ -76,7 +77,7 @@ def _allow_time(stage: Stage) -> None:
         "retire": {"watch": "6s"},
     }
     words = ("--type=merge", "-p", json.dumps({"spec": spec}))
-    stage.kubectl("patch", f"rotationplan/{PLAN}", "-n", SHOP, *words)
+    stage.kubectl("patch", f"rotationplan/{stage.part.plan}", "-n", SHOP, *words)
 
 
 def _one(stage: Stage, screen: Screen, name: str, now: list[Scene], kept: Path) -> Endured:
@@ -97,9 +98,9 @@ def _one(stage: Stage, screen: Screen, name: str, now: list[Scene], kept: Path) 
         seconds = time.monotonic() - began
         checks = [
             *judge.completed(scene, rotation),
-            *judge.restarts(pods, scene.pods()),
+            *judge.restarts(scene, pods),
             _restarted_once(scene, pods),
-            judge.decoy_untouched(before, scene.picture()),
+            judge.decoy_untouched(scene, before),
             *judge.nobody_was_refused(scene),
             *judge.order(scene, rotation),
             Check("it never went back", "Enable" not in scene.phases(), " ".join(scene.phases())),
@@ -118,9 +119,9 @@ def _restarted_once(scene: Scene, before: dict[str, set[str]]) -> Check:
     old = {uid.partition(" ")[0] for uids in before.values() for uid in uids}
     pods = [pod for pod in scene.seen.pods().values() if pod.namespace == SHOP and pod.uid not in old]
     made = Counter(pod.owner for pod in pods)
-    wanted = {name: 0 if name == "orders-worker" else len(before[name]) for name in CONSUMERS}
-    told = ", ".join(f"{name} {made[name]}" for name in CONSUMERS)
-    return Check("no pod was replaced more than once", all(made[name] == wanted[name] for name in CONSUMERS), told)
+    wanted = {one.name: 0 if one.reloads else len(before[one.name]) for one in scene.part.consumers}
+    told = ", ".join(f"{name} {made[name]}" for name in wanted)
+    return Check("no pod was replaced more than once", all(made[name] == wanted[name] for name in wanted), told)
 
 
 def _sum_up(screen: Screen, wanted: int, done: Sequence[Endured], struck: Sequence[Struck], enabled: Enabled) -> bool:

@@ -67,6 +67,7 @@ IMAGES: Mapping[str, Image] = {
         Image("operator", "operator/Dockerfile", packages=("--no-dev", "--all-extras"), project=True),
         Image("probe", "operator/Dockerfile.probe", {"keyturn_probe": "operator/keyturn_probe"}),
         Image("demo", f"{_DEMO}/Dockerfile", {"apps": f"{_DEMO}/apps"}, packages=("--only-group", "demo")),
+        Image("mariadb", f"{_DEMO}/mariadb.Dockerfile", {"serve": f"{_DEMO}/mariadb-serve.sh"}),
         Image("redis", f"{_DEMO}/redis.Dockerfile"),
         Image("rabbitmq", f"{_DEMO}/rabbitmq.Dockerfile"),
         Image("postgres", f"{_DEMO}/postgres.Dockerfile", {"serve": f"{_DEMO}/postgres-serve.sh"}),

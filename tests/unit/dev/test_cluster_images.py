@@ -70,7 +70,7 @@ def test_an_unknown_image_is_refused_with_the_names_of_those_there_are() -> None
     with pytest.raises(Trouble, match="no image 'prob'") as refused:
         catalogue.find("prob")
 
-    assert refused.value.hint == "Choose among operator, probe, demo, redis, rabbitmq, postgres."
+    assert refused.value.hint == "Choose among operator, probe, demo, mariadb, redis, rabbitmq, postgres."
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
