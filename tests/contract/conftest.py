@@ -144,7 +144,6 @@ RIGS = (
     "rabbitmq",
     "redis",
     "webhook",
-    *RINGS,
     *POSTGRES,
 )
 

@@ -142,7 +142,6 @@ async def test_the_generations_of_another_rotation_do_not_count(rig: Rig):
 
 
 async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: Rig):
-    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         seen = (await rig.provider.usage([rig.current.id], new))[rig.current.id]
@@ -164,7 +163,6 @@ async def test_somebodys_session_is_seen_as_use_with_principal_and_address(rig: 
 
 
 async def test_nobody_connected_is_idle_because_the_control_session_was_seen(rig: Rig):
-    needs_use(rig)
     new = await made(rig)
     until_uses_are_old(rig)
     asked = [rig.current.id, new.id] if lists_sessions(rig) else [rig.current.id]  # a record shows our own use of NEW
@@ -181,7 +179,6 @@ async def test_without_a_control_session_nobody_knows(rig: Rig):
 
 
 async def test_sessions_outlive_disabling_and_end_when_told(rig: Rig):
-    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         await rig.provider.disable(op("Disable"), rig.current.id)
@@ -216,7 +213,6 @@ async def test_an_enabled_credential_is_not_deleted(rig: Rig):
 
 @pytest.mark.fm(40)
 async def test_a_credential_with_open_sessions_is_not_deleted(rig: Rig):
-    needs_sessions(rig)
     new = await made(rig)
     async with rig.somebody(rig.current):
         await rig.provider.disable(op("Disable"), rig.current.id)
