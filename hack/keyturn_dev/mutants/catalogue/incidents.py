@@ -84,6 +84,8 @@ MUTANTS: tuple[Mutant, ...] = (
             "core/sealed.py",
             "    if not raw.strip():\n        raise Unsuitable",
             "    if raw is None:\n        raise Unsuitable",
+            Edit("core/sealed.py", "    if set(lowered) <= ", "    if lowered and set(lowered) <= "),
+            Edit("core/sealed.py", "    if len(raw) < _LEAST_BYTES", "    if lowered and len(raw) < _LEAST_BYTES"),
         ),
         mutant(
             "incident-hollow-value-written",
