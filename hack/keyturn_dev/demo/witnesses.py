@@ -40,7 +40,7 @@ class Witnesses:
     def count(self, roles: Collection[str] = ()) -> Count:
         """Everything reported so far, or only logins as these roles."""
         page = f"/api/v1/namespaces/{self.namespace}/services/collector:http/proxy/report"
-        outcomes, roles, consumers = Counter[str](), Counter[str](), Counter[str]()
+        outcomes, good, consumers = Counter[str](), Counter[str](), Counter[str]()
         refused_by, refused_roles, pods = list[str](), Counter[str](), set[str]()
         reports = json.loads(self.kubectl("get", "--raw", page))
         for report in reports:
@@ -51,7 +51,7 @@ class Witnesses:
                 pods.add(report["uid"])
                 outcomes[outcome] += number
                 if outcome == "ok":
-                    roles[role] += number
+                    good[role] += number
                     consumers[report["consumer"]] += number
                 if outcome == "refused":
                     refused_roles[role] += number
@@ -60,7 +60,7 @@ class Witnesses:
             ok=outcomes["ok"],
             refused=outcomes["refused"],
             unreachable=outcomes["unreachable"],
-            by_role=dict(roles),
+            by_role=dict(good),
             by_consumer=dict(consumers),
             pods=len(pods),
             refused_by=tuple(refused_by),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
 from keyturn_dev.demo.credentials import Authority
 from keyturn_dev.demo.part import Account, Part, Passwords
 from keyturn_dev.demo.parts import PARTS, mariadb, redis
-from keyturn_dev.demo.witnesses import role_of
+from keyturn_dev.demo.witnesses import Witnesses, role_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HASH, LOCK = "1" * 64, "9" * 64
@@ -72,3 +74,15 @@ def test_a_mariadb_account_is_told_by_its_lock_its_hash_and_what_it_may_do() -> 
 def test_a_mariadb_hash_is_the_one_that_the_server_makes() -> None:
     # SELECT PASSWORD('mypass') in MariaDB's manual
     assert mariadb.hashed("mypass") == "*6C8989366EAF75BB670AD8EA7A7FC1176A95CEF4"
+
+
+def test_witnesses_of_several_accounts_are_all_counted_and_those_of_other_backends_are_not() -> None:
+    reports = [
+        {"uid": "1", "pod": "web-1", "consumer": "web", "counts": {"stock_a ok": 5, "stock_a refused": 1}},
+        {"uid": "2", "pod": "web-2", "consumer": "web", "counts": {"stock_b ok": 7, "? unreachable": 2}},
+        {"uid": "3", "pod": "api-1", "consumer": "api", "counts": {"orders_a ok": 100, "orders_a unreachable": 3}},
+    ]
+    witnesses = Witnesses(cast("Any", lambda *_words: json.dumps(reports)), "shop-witness")
+    mine = witnesses.count(("stock_a", "stock_b"))
+    assert (mine.by_role, mine.ok, mine.refused, mine.unreachable) == ({"stock_a": 5, "stock_b": 7}, 12, 1, 0)
+    assert witnesses.count().by_role == {"stock_a": 5, "stock_b": 7, "orders_a": 100}
