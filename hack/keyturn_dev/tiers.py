@@ -27,6 +27,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from keyturn_dev.demo.parts import PARTS
 from keyturn_dev.servers import need_servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ SWEPT = tuple(  # a quick part of the sweep, for runs without it
 )
 PYTEST = (sys.executable, "-m", "pytest")
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
-IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", "postgres", "redis", "mariadb")}
+IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", *PARTS)}
 NOT_TRIED = (
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
     "enforcement of NetworkPolicies: the local cluster's bridge network enforces none",

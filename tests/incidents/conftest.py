@@ -30,7 +30,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def thieves(servers: Servers) -> Iterator[Thieves]:
     """By backend, in the order of the page: each call finds the server as its documentation makes it."""
-    mariadb, redis = MariadbServer().start(), RedisPair()
+    mariadb, redis = MariadbServer().start(), RedisPair().start()
     found: Thieves = {
         f"postgres-{flavour}-{form}": lambda flavour=flavour, form=form: PostgresThief(
             make_ready(servers[flavour], form)

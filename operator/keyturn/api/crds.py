@@ -132,6 +132,8 @@ def _clean(node: Schema, definitions: dict[str, Schema]) -> Schema:
         for name, value in node.items()
         if name not in _DROPPED
     }
+    if clean.get("properties") == {}:
+        del clean["properties"]  # the API server drops it, and Helm would take what is left for somebody's change
     if clean.get("additionalProperties") is True:
         del clean["additionalProperties"]  # kept in memory; the API server prunes what the schema does not name
     if "const" in clean:

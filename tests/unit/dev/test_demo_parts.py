@@ -10,7 +10,7 @@ import pytest
 
 from keyturn_dev.demo.credentials import Authority
 from keyturn_dev.demo.part import Account, Part, Passwords
-from keyturn_dev.demo.parts import PARTS, mariadb, redis
+from keyturn_dev.demo.parts import PARTS, mariadb, rabbitmq, redis
 from keyturn_dev.demo.witnesses import Witnesses, role_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,3 +86,34 @@ def test_witnesses_of_several_accounts_are_all_counted_and_those_of_other_backen
     mine = witnesses.count(("stock_a", "stock_b"))
     assert (mine.by_role, mine.ok, mine.refused, mine.unreachable) == ({"stock_a": 5, "stock_b": 7}, 12, 1, 0)
     assert witnesses.count().by_role == {"stock_a": 5, "stock_b": 7, "orders_a": 100}
+
+
+LOG = """\
+2026-03-01 11:59:59.9+00:00 [error] <0.1.0> PLAIN login refused: user 'post_a' - invalid credentials
+2026-03-01 12:00:01.5+00:00 [info] <0.2.0> accepting AMQP connection <0.2.0> (10.0.0.7:5000 -> 10.0.0.9:5671)
+2026-03-01 12:00:01.5+00:00 [error] <0.2.0> Error on AMQP connection <0.2.0> (10.0.0.7:5000 -> 10.0.0.9:5671, state: starting):
+2026-03-01 12:00:01.5+00:00 [error] <0.2.0> PLAIN login refused: user 'post_a' - invalid credentials
+2026-03-01 12:00:01.5+00:00 [info] <0.3.0> connection <0.3.0> (10.0.0.8:5000 -> 10.0.0.9:5671): user 'post_b' authenticated and
+2026-03-01 12:00:02.5+00:00 [error] <0.4.0> connection refused for user 'post_b': user connection limit (0) is reached
+"""  # noqa: E501 -- the server's own lines
+
+
+def test_rabbitmq_refusals_are_told_with_the_address_of_their_connection() -> None:
+    assert rabbitmq.refusals(LOG, NOON) == [("post_a", "10.0.0.7"), ("post_b", "")]
+
+
+def test_a_rabbitmq_user_is_shut_by_its_limit_or_without_a_password_and_our_tags_do_not_count() -> None:
+    def user(name: str, limit: int | None = None, hash_: str = "hash", *tags: str) -> dict[str, object]:
+        limits = {} if limit is None else {"max-connections": limit}
+        return {"name": name, "password_hash": hash_, "tags": list(tags), "limits": limits}
+
+    users = [
+        user("a"),
+        user("tagged", None, "hash", "keyturn:v1:plan=shop/post"),
+        user("shut", 0),
+        user("owner", None, ""),
+    ]
+    found = rabbitmq.accounts_of({"users": users, "permissions": []})
+    assert {name: account.enabled for name, account in found.items()} == {
+        "a": True, "tagged": True, "shut": False, "owner": False}  # fmt: skip
+    assert found["a"] == found["tagged"]
