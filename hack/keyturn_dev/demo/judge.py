@@ -145,11 +145,12 @@ def went_back(scene: Scene, rotation: dict[str, Any], reason: str) -> list[Check
     """It went back for this reason, and the candidate is shut."""
     turned = rotation["status"].get("turnedBack", {}).get("reason", "")
     new = scene.server.accounts().get(scene.new)
-    shut = new is None or not new.enabled
+    shut, open_ = new is None or not new.enabled, scene.server.sessions(scene.new)
     return [
         Check("the Rotation is RolledBack", phase_of(rotation) == "RolledBack", phase_of(rotation)),
         Check("it went back for this reason", turned == reason, turned),
-        Check(f"{scene.new} cannot log in and has no session", shut and scene.server.sessions(scene.new) == 0),
+        Check(f"{scene.new} cannot log in", shut),
+        Check(f"{scene.new} has no session", open_ == 0, str(open_)),
     ]
 
 
