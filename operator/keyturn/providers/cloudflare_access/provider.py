@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from keyturn.core.model import Existence, Idle, Op, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
@@ -18,7 +17,6 @@ from keyturn.ports import (
     Credential,
     Denied,
     KeyturnError,
-    Misconfigured,
     Pending,
     Principal,
     Session,
@@ -33,11 +31,10 @@ from keyturn.providers.cloudflare_access.tokens import Token, Tokens
 from keyturn.providers.cloudflare_access.trials import Answer, Door
 from keyturn.providers.cloudflare_api import CloudflareApi
 from keyturn.providers.cloudflare_names import mark_of, name_for
+from keyturn.providers.cloudflare_records import gone, orphans, require_late_enough, require_room
 from keyturn.providers.last_use import OwnUses
 from keyturn.providers.opening import Open
 from keyturn.providers.values import require_escrowed, require_fit
-
-COMES_TO_LIGHT: Final = timedelta(minutes=2)  # a create is bounded by seconds, and lists follow; at the latest then
 
 
 class AccessProvider:
@@ -141,14 +138,7 @@ class AccessProvider:
     async def next_id(self, current_id: str) -> str:
         """None; Cloudflare names it. Raises Misconfigured while the plan has another token besides the current one."""
         await self._verify()
-        mark = mark_of(self._settings.plan)
-        others = [token.id for token in await self._tokens.all() if token.made.plan == mark and token.id != current_id]
-        if others:
-            raise Misconfigured(
-                "NoFreeSlot",
-                f"The plan has made {', '.join(sorted(others))} besides the current token: see who uses it, then "
-                "delete it.",
-            )
+        require_room(self._settings.plan, await self._tokens.all(), current_id)
         return ""
 
     def mint(self) -> Sealed:
@@ -249,16 +239,9 @@ class AccessProvider:
         """A token with this plan's name that was not there before is ours, and nobody knows its secret."""
         _ = op
         await self.identify()
-        if self._clock.now() < pending.since + COMES_TO_LIGHT:
-            raise Unavailable("CreateUnanswered", "A token that was asked for may still come to light.")
-        mark = mark_of(self._settings.plan)
-        orphans = [one for one in await self._tokens.all() if one.made.plan == mark and one.id not in pending.before]
-        if used := [one.id for one in orphans if one.time("last_seen_at") is not None]:
-            raise Denied(
-                "OrphanInUse",
-                f"{used[0]} carries this plan's name, and somebody uses it: see who does, then delete it by hand.",
-            )
-        for one in orphans:
+        require_late_enough(pending, self._clock.now())
+        plan, found = self._settings.plan, await self._tokens.all()
+        for one in orphans(plan, found, pending, used=lambda one: one.time("last_seen_at") is not None):
             await self._bury(one)
 
     async def _bury(self, token: Token) -> None:
@@ -275,7 +258,7 @@ class AccessProvider:
         await self.identify()
         token = await self._ours(new.id)
         if token is None:
-            raise _gone(new.id)
+            raise gone(new.id)
         old = None if token.made.from_baseline or like == new.id else await self._tokens.find(like)
         if old is not None or token.made.from_baseline:
             await self._put(token, old)
@@ -315,7 +298,7 @@ class AccessProvider:
         await self.identify()
         token = await self._ours(credential.id)
         if token is None:
-            raise _gone(credential.id)
+            raise gone(credential.id)
         await self._tokens.switch(token, enabled=True)
 
     async def end_sessions(self, op: Op, id_: str) -> int:
@@ -346,10 +329,6 @@ class AccessProvider:
         if token is not None and not self._is_ours(token):
             raise Denied("TokenNotManaged", f"{token.id} is not this plan's: nothing was changed.")
         return token
-
-
-def _gone(id_: str) -> Denied:
-    return Denied("CredentialGone", f"{id_} is gone at Cloudflare, and what it issued cannot be made again.")
 
 
 def opened_by(clock: Clock) -> Open:

@@ -10,26 +10,22 @@ https://developers.cloudflare.com/cloudflare-one/access-controls/service-credent
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, cast
 
 from keyturn.core.model import Existence
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, OutcomeUnknown
 from keyturn.providers.cloudflare_api import CloudflareApi
-from keyturn.providers.cloudflare_names import Made, read_name
+from keyturn.providers.cloudflare_records import Json, TokenRecord
 from keyturn.providers.values import require_fit
 
-Json = dict[str, Any]
 _PATH: Final = ("access", "service_tokens")
 _LEFT_ALONE: Final = ("client_id", "name", "expires_at", "client_secret_version", "previous_client_secret_expires_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Token(TokenRecord):
     """One service token as the API tells it, without anything secret."""
-
-    record: Json
 
     @property
     def id(self) -> str:
@@ -42,27 +38,9 @@ class Token:
         return str(self.record.get("id") or "")
 
     @property
-    def name(self) -> str:
-        """Free text; ours says whose it is."""
-        return str(self.record.get("name") or "")
-
-    @property
-    def made(self) -> Made:
-        """Which plan made it, and how."""
-        return read_name(self.name)
-
-    @property
     def state(self) -> Existence:
         """A token says nothing of this where it was never switched off."""
         return Existence.DISABLED if self.record.get("enabled") is False else Existence.ACTIVE
-
-    def time(self, field: str) -> datetime | None:
-        """One of its times."""
-        told = self.record.get(field)
-        try:
-            return datetime.fromisoformat(str(told)) if told else None
-        except ValueError:
-            return None
 
     def left_alone(self, other: Token) -> bool:
         """Is everything but the switch as it was?"""

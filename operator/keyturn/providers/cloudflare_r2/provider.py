@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from keyturn.core.model import Existence, Idle, Op, Problem, Reach, Sameness, Trial
 from keyturn.core.sealed import Sealed
@@ -18,7 +17,6 @@ from keyturn.ports import (
     Credential,
     Denied,
     KeyturnError,
-    Misconfigured,
     Pending,
     Principal,
     Session,
@@ -33,11 +31,10 @@ from keyturn.providers.cloudflare_r2.rights import Rights, reaches
 from keyturn.providers.cloudflare_r2.settings import Settings, read_settings
 from keyturn.providers.cloudflare_r2.tokens import Token, Tokens
 from keyturn.providers.cloudflare_r2.trials import Answer, Canary, trial
+from keyturn.providers.cloudflare_records import gone, orphans, require_late_enough, require_room
 from keyturn.providers.last_use import OwnUses
 from keyturn.providers.opening import Open
 from keyturn.providers.values import require_escrowed
-
-COMES_TO_LIGHT: Final = timedelta(minutes=2)  # a create is bounded by seconds, and lists follow; at the latest then
 
 
 class R2Provider:
@@ -133,14 +130,7 @@ class R2Provider:
     async def next_id(self, current_id: str) -> str:
         """None; Cloudflare names it. Raises Misconfigured while the plan has another token besides the current one."""
         await self._rotator()
-        mark = mark_of(self._settings.plan)
-        others = [token.id for token in await self._tokens.all() if token.made.plan == mark and token.id != current_id]
-        if others:
-            raise Misconfigured(
-                "NoFreeSlot",
-                f"The plan has made {', '.join(sorted(others))} besides the current token: see who uses it, then "
-                "delete it.",
-            )
+        require_room(self._settings.plan, await self._tokens.all(), current_id)
         return ""
 
     def mint(self) -> Sealed:
@@ -225,16 +215,9 @@ class R2Provider:
         """A token with this plan's name that was not there before is ours, and nobody knows its value."""
         _ = op
         await self.identify()
-        if self._clock.now() < pending.since + COMES_TO_LIGHT:
-            raise Unavailable("CreateUnanswered", "A token that was asked for may still come to light.")
-        mark = mark_of(self._settings.plan)
-        orphans = [one for one in await self._tokens.all() if one.made.plan == mark and one.id not in pending.before]
-        if used := [one.id for one in orphans if one.record.get("last_used_on")]:
-            raise Denied(
-                "OrphanInUse",
-                f"{used[0]} carries this plan's name, and somebody uses it: see who does, then delete it by hand.",
-            )
-        for one in orphans:
+        require_late_enough(pending, self._clock.now())
+        plan, found = self._settings.plan, await self._tokens.all()
+        for one in orphans(plan, found, pending, used=lambda one: bool(one.record.get("last_used_on"))):
             await self._tokens.delete(one.id)
 
     # ------------------------------------------------------------------------------------------- changing
@@ -245,7 +228,7 @@ class R2Provider:
         await self.identify()
         token = await self._tokens.find(new.id)
         if token is None:
-            raise _gone(new.id)
+            raise gone(new.id)
         self._require_ours(token)
         await self._tokens.switch(token, "active")
 
@@ -285,7 +268,7 @@ class R2Provider:
         await self.identify()
         token = await self._tokens.find(credential.id)
         if token is None:
-            raise _gone(credential.id)
+            raise gone(credential.id)
         self._require_ours(token)
         if token.expired:
             raise Denied("TokenExpired", f"{credential.id} has expired: give it a later expiry at Cloudflare.")
@@ -318,10 +301,6 @@ class R2Provider:
     def _require_ours(self, token: Token) -> None:
         if not self._is_ours(token):
             raise Denied("TokenNotManaged", f"{token.id} is not this plan's: nothing was changed.")
-
-
-def _gone(id_: str) -> Denied:
-    return Denied("CredentialGone", f"{id_} is gone at Cloudflare, and what it issued cannot be made again.")
 
 
 def opened_by(clock: Clock) -> Open:

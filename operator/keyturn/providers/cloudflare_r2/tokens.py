@@ -16,33 +16,21 @@ from keyturn.core.model import Existence
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, OutcomeUnknown
 from keyturn.providers.cloudflare_api import CloudflareApi, NotThere
-from keyturn.providers.cloudflare_names import Made, read_name
-from keyturn.providers.cloudflare_r2.rights import Json, Rights
+from keyturn.providers.cloudflare_r2.rights import Rights
+from keyturn.providers.cloudflare_records import Json, TokenRecord
 from keyturn.providers.values import require_fit
 
 _KEPT: Final = ("name", "policies", "condition", "expires_on", "not_before")  # all that a PUT would drop
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Token(TokenRecord):
     """One token as the API tells it."""
-
-    record: Json
 
     @property
     def id(self) -> str:
         """Its public name, and the S3 access key id."""
         return str(self.record.get("id") or "")
-
-    @property
-    def name(self) -> str:
-        """Free text; ours says whose it is."""
-        return str(self.record.get("name") or "")
-
-    @property
-    def made(self) -> Made:
-        """Which plan made it, and how."""
-        return read_name(self.name)
 
     @property
     def rights(self) -> Rights:
@@ -59,14 +47,6 @@ class Token:
     def expired(self) -> bool:
         """Past its time."""
         return self.record.get("status") == "expired"
-
-    def time(self, field: str) -> datetime | None:
-        """One of its times."""
-        told = self.record.get(field)
-        try:
-            return datetime.fromisoformat(str(told)) if told else None
-        except ValueError:
-            return None
 
     def same_but_status(self, other: Token) -> bool:
         """Has nothing changed but its status?"""
