@@ -25,7 +25,7 @@ class FakeLease:
 
 
 class View:
-    """A way to the Lease. ``weather``: fine, down (refused), silent (never answers), lost (its answers)."""
+    """A way to the Lease. ``weather``: fine, down (refused), silent (never answers), lost or late (its answers)."""
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
@@ -52,6 +52,8 @@ class View:
         stored = self.lease.write(record)
         if self.weather == "lost":
             raise OutcomeUnknown("AnswerLost", "the answer was lost")
+        if self.weather == "late":
+            await asyncio.sleep(1)
         return stored
 
     async def _weather(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -211,13 +212,24 @@ class Elector:
     async def _release(self) -> None:
         """Empty the holder, so that the next one need not wait. Best effort: an unreachable server ends it by time."""
         mine, self._mine, self._renewed_at = self._mine, None, None
-        if mine is None:
-            return
         try:
             async with asyncio.timeout(self._times.call):
-                await self._store.replace(replace(mine, holder="", duration=1.0, renewed=self._clock.now()))
+                await self._given_back(mine)
         except (KeyturnError, TimeoutError):
             return
+
+    async def _given_back(self, mine: LeaseRecord | None) -> None:
+        """An attempt that was cut short may have arrived all the same: what is stored then is ours, and newer."""
+        if mine is not None:
+            with suppress(Conflict):
+                await self._store.replace(self._emptied(mine))
+                return
+        found = await self._store.read()
+        if found is not None and found.holder == self._identity:
+            await self._store.replace(self._emptied(found))
+
+    def _emptied(self, record: LeaseRecord) -> LeaseRecord:
+        return replace(record, holder="", duration=1.0, renewed=self._clock.now())
 
 
 def _first_epoch(now: datetime) -> int:

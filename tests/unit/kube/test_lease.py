@@ -114,6 +114,26 @@ def test_a_leader_that_stops_gives_the_lease_back_and_the_next_one_leads_within_
     in_virtual_time(story())
 
 
+@pytest.mark.parametrize("attempts", [1, 2], ids=["acquiring", "renewing"])
+def test_a_leader_that_stops_while_its_attempt_is_on_its_way_gives_the_lease_back_too(attempts: int):
+    async def story() -> None:
+        # Given a lease in use, and one more attempt of its holder that arrived and is not answered yet
+        lease = FakeLease()
+        first = Candidate(lease, "first")
+        first.view.weather = "late"
+        await until(lambda: len(lease.writes) == attempts, 10)
+        second = Candidate(lease, "second")
+        # When the holder stops in that moment
+        await first.stop()
+        # Then nobody waits for the lease to run out
+        assert lease.stored is not None
+        assert lease.stored.holder != "first"
+        await until(lambda: second.working, 3)
+        await second.stop()
+
+    in_virtual_time(story())
+
+
 def test_a_leader_that_vanishes_is_replaced_after_the_lease_and_what_it_may_have_begun_are_waited_out():
     async def story() -> None:
         lease = FakeLease()
