@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 
 import pytest
 
 from keyturn_dev.cluster.home import DEFAULT_NAME
 from keyturn_dev.demo import leaks
 from keyturn_dev.demo.leaks import LogKeeper
-from keyturn_dev.demo.part import SHOP, Part
-from keyturn_dev.demo.play import Seen, watching
-from keyturn_dev.demo.props import tidy
-from keyturn_dev.demo.scene import Play, Scene, begin
-from keyturn_dev.demo.screen import Check, Screen
-from keyturn_dev.demo.stage import (
-    OPERATOR,
-    WITNESS,
-    Stage,
-    adopted,
-    close_shop,
-    empty_stage,
-    get_cluster,
-    open_programs,
-    open_server,
-    open_shop,
-)
+from keyturn_dev.demo.part import SHOP
+from keyturn_dev.demo.play import watching
+from keyturn_dev.demo.scene import Play
+from keyturn_dev.demo.screen import Check
+from keyturn_dev.demo.stage import OPERATOR, WITNESS, close_shop, get_cluster, open_shop
+from support.other_backends import OTHERS, Backend
+from support.real_shop import Shop
 
 # Ten leaders are killed one after the other: fifteen seconds' wait for each are the endurance run's.
 LEASE = ("operator.lease.duration=8", "operator.lease.renewDeadline=5", "operator.lease.retryPeriod=1")
-SHORT = {"verify": {"soak": "4s"}, "retire": {"watch": "6s"}}  # shorter than the demo's, which people look at
-
-
-@dataclass(frozen=True)
-class Shop:
-    stage: Stage
-    seen: Seen
-    logs: LogKeeper
-
-    def scene(self, name: str, *, hurry: bool = True) -> Scene:
-        """A scene on a tidy shop, whatever the one before left behind. ``hurry``: nothing is done in soak and watch."""
-        plan = self.stage.part.plan
-        tidy(self.stage)
-        if hurry:
-            spec = json.dumps({"spec": SHORT})
-            self.stage.kubectl("patch", f"rotationplan/{plan}", "-n", SHOP, "--type=merge", "-p", spec)
-        adopted(self.stage)
-        return begin(self.stage, Screen(), self.seen, f"{plan}-{name}")
 
 
 @pytest.fixture(scope="session")
@@ -66,18 +36,18 @@ def shop() -> Iterator[Shop]:
     shutil.rmtree(place)
 
 
-@contextmanager
-def beside(shop: Shop, part: Part) -> Iterator[Shop]:
-    """Another backend's server, programs and plan, in the same shop with the same Keyturn."""
-    kubectl = shop.stage.kubectl
-    get_cluster(DEFAULT_NAME, part=part)
-    stage = empty_stage(kubectl, part)
-    open_server(stage)
-    open_programs(stage)
-    yield replace(shop, stage=stage)
-    kubectl("delete", "rotationplan", part.plan, "-n", SHOP, "--wait=true", timeout=120)
-    programs = (f"deployment/{name}" for name in (*part.names, part.decoy))
-    kubectl("delete", "-n", SHOP, *programs, f"statefulset/{part.name}", "--wait=true")
+@pytest.fixture(scope="session", autouse=True)
+def backends(shop: Shop, request: pytest.FixtureRequest) -> Iterator[Mapping[str, Backend]]:
+    """The other backends' scenes, begun with the first test and judged by the last ones."""
+    wanted = any(item.path.name == "test_the_other_backends.py" for item in request.session.items)
+    parts = OTHERS if wanted else ()
+    for part in parts:
+        get_cluster(DEFAULT_NAME, part=part)
+    with ExitStack() as ends:
+        playing = {part.name: Backend(shop, part) for part in parts}
+        for backend in playing.values():
+            ends.callback(backend.end)
+        yield playing
 
 
 @pytest.fixture

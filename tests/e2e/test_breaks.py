@@ -8,8 +8,9 @@ import pytest
 
 from keyturn_dev.demo import breaks
 from keyturn_dev.demo.scene import Play
+from support.real_shop import Shop
 
-from .conftest import Shop, assert_all
+from .conftest import assert_all
 
 pytestmark = pytest.mark.e2e
 Plays = Callable[[str, Play], None]

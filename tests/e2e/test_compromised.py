@@ -15,8 +15,9 @@ from keyturn_dev.demo.database import first_shut
 from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.play import ended
 from keyturn_dev.demo.scene import Scene
+from support.real_shop import Shop
 
-from .conftest import Shop, assert_all
+from .conftest import assert_all
 
 pytestmark = pytest.mark.e2e
 

@@ -8,8 +8,9 @@ from keyturn_dev.cluster.shell import pause, wait_until
 from keyturn_dev.demo import judge
 from keyturn_dev.demo.killing import POINTS, Killer
 from keyturn_dev.demo.play import ended, reached
+from support.real_shop import Shop
 
-from .conftest import Shop, assert_all
+from .conftest import assert_all
 
 pytestmark = pytest.mark.e2e
 

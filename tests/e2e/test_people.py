@@ -21,8 +21,9 @@ from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.play import blocked_by, ended, reached
 from keyturn_dev.demo.scene import Scene, url_in_use
 from keyturn_dev.demo.stage import PROJECT, Stage
+from support.real_shop import Shop
 
-from .conftest import Shop, assert_all
+from .conftest import assert_all
 
 pytestmark = pytest.mark.e2e
 

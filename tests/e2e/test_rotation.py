@@ -16,8 +16,9 @@ from keyturn_dev.demo.part import SHOP
 from keyturn_dev.demo.props import COPIES
 from keyturn_dev.demo.scene import url_in_use
 from keyturn_dev.demo.stage import OPERATOR
+from support.real_shop import Shop
 
-from .conftest import Shop, assert_all
+from .conftest import assert_all
 
 pytestmark = pytest.mark.e2e
 

@@ -136,7 +136,7 @@ def settled(kubectl: Kubectl, *names: str) -> None:
     kubectl.rolled_out(SHOP, *(f"deployment/{name}" for name in names))
 
     def alone() -> bool:
-        pods = kubectl.items("pods", "-n", SHOP)
+        pods = kubectl.items("pods", "-n", SHOP, "-l", f"app in ({','.join(names)})")
         return not any("deletionTimestamp" in pod["metadata"] for pod in pods)
 
     if not wait_until(alone, timeout=60, every=0.5):
