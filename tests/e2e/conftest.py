@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -43,8 +44,8 @@ def backends(shop: Shop, request: pytest.FixtureRequest) -> Iterator[Mapping[str
     parts = OTHERS if wanted else ()
     for part in parts:
         get_cluster(DEFAULT_NAME, part=part)
-    with ExitStack() as ends:
-        playing = {part.name: Backend(shop, part) for part in parts}
+    with ThreadPoolExecutor(1) as lane, ExitStack() as ends:
+        playing = {part.name: Backend(shop, part, lane) for part in parts}
         for backend in playing.values():
             ends.callback(backend.end)
         yield playing

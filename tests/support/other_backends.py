@@ -1,13 +1,13 @@
 """The scenes of the other backends, played on the real cluster beside PostgreSQL's: one shop, one Keyturn.
 
-Each backend has a thread of its own, in which it is set up, plays one scene after the other, and is taken away again.
-What a scene promises is asked of it later, by name.
+One backend after the other is set up, plays its scenes, and is taken away again, in a thread of their own: two shops at
+a time are what two cores can carry. What a scene promises is asked of it later, by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from io import StringIO
 
@@ -66,12 +66,11 @@ SCENES: Mapping[str, Play] = {"happy": rotate, "aborted": breaks.aborted, "taken
 class Backend:
     """One of them, from its server's start to its end."""
 
-    def __init__(self, shop: Shop, part: Part) -> None:
+    def __init__(self, shop: Shop, part: Part, lane: Executor) -> None:
         self._words = StringIO()
-        self._thread = ThreadPoolExecutor(1, part.name)
-        self._shop = self._thread.submit(self._opened, shop, part)
-        self._scenes = {name: self._thread.submit(self._play, name, play) for name, play in SCENES.items()}
-        self._closed = self._thread.submit(self._close)
+        self._shop = lane.submit(self._opened, shop, part)
+        self._scenes = {name: lane.submit(self._play, name, play) for name, play in SCENES.items()}
+        self._closed = lane.submit(self._close)
 
     def checks(self, name: str) -> list[Check]:
         """What a scene promised and what was seen, when it is over. Raises what went wrong."""
@@ -85,7 +84,6 @@ class Backend:
         for scene in self._scenes.values():
             scene.cancel()
         self._closed.result()
-        self._thread.shutdown()
 
     def _opened(self, shop: Shop, part: Part) -> Shop:
         stage = empty_stage(shop.stage.kubectl, part)
