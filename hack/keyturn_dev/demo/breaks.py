@@ -169,6 +169,7 @@ def unplug(scene: Scene) -> list[Check]:
 
 def taken_away(scene: Scene) -> list[Check]:
     """Somebody else disables the new credential while the old one is disabled already. Keyturn goes back."""
+    scene.lengthen_watch()
     before = scene.picture()
     scene.ask()
     scene.until(reached("Watch"), seconds=240)
@@ -187,6 +188,7 @@ def taken_away(scene: Scene) -> list[Check]:
 
 def aborted(scene: Scene) -> list[Check]:
     """A person wants it back when the old credential is disabled already. Keyturn goes back, and nobody notices."""
+    scene.lengthen_watch()
     before = scene.picture()
     scene.ask()
     scene.until(reached("Watch"), seconds=240)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keyturn_dev.demo.part import SHOP, Account
+from keyturn_dev.demo.parts import PARTS
 from keyturn_dev.demo.stage import Stage
 
 
@@ -24,11 +25,16 @@ class Picture:
 def take(stage: Stage) -> Picture:
     """Look at everything now."""
     secret = stage.kubectl.get("secret", stage.part.plan, "-n", SHOP)
+    elsewhere = {name for part in PARTS.values() if part is not stage.part for name in (*part.names, part.decoy)}
     deployments = stage.kubectl.items("deployments", "-n", SHOP)
     return Picture(
         secret={"data": secret.get("data", {}), "type": secret["type"], "uid": secret["metadata"]["uid"]},
         accounts={name: account for name, account in stage.server.accounts().items() if account.enabled},
-        workloads={item["metadata"]["name"]: _without_ours(item["spec"]) for item in deployments},
+        workloads={
+            name: _without_ours(item["spec"])
+            for item in deployments
+            if (name := item["metadata"]["name"]) not in elsewhere  # other backends' are rotated for themselves
+        },
         decoy=_decoy(stage),
     )
 

@@ -91,6 +91,10 @@ class Scene:
         """Let a roll fail sooner than the demo's plan says."""
         self.patch(f"rotationplan/{self.part.plan}", {"spec": {"rollout": {"progressDeadline": "30s"}}})
 
+    def lengthen_watch(self) -> None:
+        """Leave time for something to happen in Watch, however slow the machine is."""
+        self.patch(f"rotationplan/{self.part.plan}", {"spec": {"retire": {"watch": "2m"}}})
+
     def abort(self) -> None:
         """Ask the rotation to go back."""
         self.patch(f"rotation/{self.name}", {"spec": {"abort": True}})
