@@ -14,7 +14,8 @@ from keyturn.ports import Conflict, Credential, Denied, Misconfigured
 from keyturn.providers.rabbitmq import changes
 from keyturn.providers.rabbitmq.management import rotator
 from keyturn.providers.rabbitmq.settings import read_settings
-from keyturn.providers.rabbitmq.tags import Mark, Tag
+from keyturn.providers.rabbitmq.tags import Tag
+from keyturn.providers.turns import Mark
 from keyturn_dev.cluster.shell import wait_until
 from support.postgres_plan import op
 from support.rabbitmq_plan import (

@@ -12,7 +12,8 @@ from pamqp.commands import Basic
 
 from keyturn.core.model import Existence, Trial
 from keyturn.ports import Credential, Denied, Misconfigured
-from keyturn.providers.rabbitmq.tags import Mark, Tag
+from keyturn.providers.rabbitmq.tags import Tag
+from keyturn.providers.turns import Mark
 from keyturn_dev.cluster.shell import wait_until
 from support.postgres_plan import op
 from support.rabbitmq_plan import CURRENT, OWNER, PERMISSION, SLOT_A, SLOT_B, Setting, make_ready, problems, session

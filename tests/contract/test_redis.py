@@ -15,7 +15,8 @@ from keyturn.ports import Awaited, Conflict, Credential, Denied, KeyturnError, M
 from keyturn.providers.redis import changes
 from keyturn.providers.redis.connections import Connector, OwnClients
 from keyturn.providers.redis.settings import read_settings
-from keyturn.providers.redis.tags import Mark, Tag
+from keyturn.providers.redis.tags import Tag
+from keyturn.providers.turns import Mark
 from support.listening import stop_listening
 from support.postgres_plan import op
 from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems

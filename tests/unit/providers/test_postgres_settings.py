@@ -15,7 +15,8 @@ from keyturn.providers import OpenProviders
 from keyturn.providers.postgres.checks_server import too_old
 from keyturn.providers.postgres.connections import AuthorityFile, Backend, OwnSessions
 from keyturn.providers.postgres.settings import read_settings
-from keyturn.providers.postgres.tags import Mark, Tag
+from keyturn.providers.postgres.tags import Tag
+from keyturn.providers.turns import Mark
 from support.postgres_plan import Setting, WallClock, op
 from support.postgres_server import Flavour
 from support.tls import Authority

@@ -11,8 +11,9 @@ from keyturn.core.model import Existence
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential
 from keyturn.providers.rabbitmq.changes import disabled, enabled, retired
-from keyturn.providers.rabbitmq.tags import Mark, Tag
+from keyturn.providers.rabbitmq.tags import Tag
 from keyturn.providers.rabbitmq.users import User, hash_of, read_users
+from keyturn.providers.turns import Mark
 from support.postgres_plan import op
 
 VALUE = Sealed("a-value-of-a-test-that-is-long")

@@ -8,8 +8,9 @@ from keyturn.core.model import Existence, Op
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential
 from keyturn.providers.redis.changes import disabled, enabled, made, retired
-from keyturn.providers.redis.tags import Mark, Tag
+from keyturn.providers.redis.tags import Tag
 from keyturn.providers.redis.users import Rules, User, hash_of, read_users
+from keyturn.providers.turns import Mark
 
 VALUE = Sealed("value-of-a-test")
 TAG = Tag.of("shop/orders-cache", Op("uid-1", 3, "Create", 7), Mark.ACTIVE)

@@ -21,7 +21,8 @@ from keyturn.providers.postgres.parity import copy_settings, grant_owner
 from keyturn.providers.postgres.refusals import refused
 from keyturn.providers.postgres.roles import Role, memberships, powerful_reach, read_roles, uses
 from keyturn.providers.postgres.settings import Settings
-from keyturn.providers.postgres.tags import Mark, Tag
+from keyturn.providers.postgres.tags import Tag
+from keyturn.providers.turns import Mark
 
 
 class Changes(Protocol):

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from keyturn.core.model import Existence
-from keyturn.ports import Misconfigured, Principal
+from keyturn.ports import Principal
 from keyturn.providers.postgres.connections import Connection
 from keyturn.providers.postgres.roles import Role, read_roles, uses
 from keyturn.providers.postgres.settings import Settings
-from keyturn.providers.postgres.tags import KNOWN, Mark, Tag
+from keyturn.providers.postgres.tags import KNOWN, Tag
+from keyturn.providers.turns import Mark, first_free, require_declared
 
 # members of a declared role, of whoever holds rights on the owner's tables, or of the roles that read or write all data
 _STRANGERS: Final = """
@@ -79,22 +80,10 @@ async def free_slot(connection: Connection, settings: Settings, current_id: str)
     Raises:
         Misconfigured: the current credential is not of this plan, or no slot is free, with the reason for each.
     """
-    if current_id not in settings.principals:
-        raise Misconfigured(
-            "CurrentNotDeclared",
-            f"The Secret holds the role {current_id!r}, which is neither spec.postgres.owner nor one of "
-            "spec.postgres.slots.",
-        )
+    require_declared(current_id, settings.principals, called="role", backend="postgres")
     roles = await read_roles(connection, settings.principals)
-    reasons: list[str] = []
-    for slot in settings.slots:
-        if slot == current_id:
-            continue
-        reason = await _taken(connection, settings.plan, roles, slot)
-        if not reason:
-            return slot
-        reasons.append(f"{slot} {reason}")
-    raise Misconfigured("NoFreeSlot", "No slot is free: " + "; ".join(reasons) + ".")
+    others = (slot for slot in settings.slots if slot != current_id)
+    return first_free({slot: await _taken(connection, settings.plan, roles, slot) for slot in others})
 
 
 async def _taken(connection: Connection, plan: str, roles: Mapping[str, Role], slot: str) -> str:

@@ -37,9 +37,10 @@ from keyturn.providers.postgres.refusals import refused
 from keyturn.providers.postgres.roles import Role, read_roles
 from keyturn.providers.postgres.sessions import usage
 from keyturn.providers.postgres.settings import Settings, read_settings
-from keyturn.providers.postgres.tags import Mark, Tag
+from keyturn.providers.postgres.tags import Tag
 from keyturn.providers.postgres.trials import trial
 from keyturn.providers.postgres.tripwire import refusals
+from keyturn.providers.turns import Mark
 from keyturn.providers.values import minted, require_escrowed, require_fit
 
 

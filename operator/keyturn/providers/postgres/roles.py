@@ -14,7 +14,8 @@ from psycopg.rows import class_row
 
 from keyturn.core.model import Existence
 from keyturn.providers.postgres.connections import Connection
-from keyturn.providers.postgres.tags import Mark, Tag
+from keyturn.providers.postgres.tags import Tag
+from keyturn.providers.turns import Mark
 
 _ROLES: Final = """
     SELECT oid::bigint AS oid, rolname::text AS name, rolcanlogin AS can_login, rolsuper AS superuser,

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
-from keyturn.core.model import Existence, Op
+from keyturn.providers.turns import Mark, TurnTag
 
 _TAG = re.compile(
     r"keyturn:v1 plan=(?P<plan>\S+) rotation=(?P<rotation>\S+) gen=(?P<generation>\d+) epoch=(?P<epoch>\d+)"
@@ -20,33 +19,9 @@ REVIEWED = "keyturn:reviewed"  # the same for a function, view or policy that lo
 CONTAINED = "keyturn:contained"  # ours, in the comment of a stranger that was cut off
 
 
-class Mark(StrEnum):
-    """What we did to the role last."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-    RETIRED = "retired"
-
-    @property
-    def existence(self) -> Existence:
-        """In the words of the inventory."""
-        return Existence(self.value.capitalize())
-
-
 @dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(TurnTag):
     """One tag."""
-
-    plan: str  # namespace/name
-    rotation: str
-    generation: int
-    epoch: int
-    state: Mark
-
-    @classmethod
-    def of(cls, plan: str, op: Op, state: Mark) -> Tag:
-        """The tag an operation leaves."""
-        return cls(plan, op.rotation_uid or "-", op.generation, op.epoch, state)
 
     @classmethod
     def read(cls, comment: str | None) -> Tag | None:
@@ -63,16 +38,6 @@ class Tag:
             f"keyturn:v1 plan={self.plan} rotation={self.rotation} gen={self.generation} epoch={self.epoch}"
             f" state={self.state.value}"
         )
-
-    @property
-    def public(self) -> str:
-        """``rotation uid/generation``."""
-        return f"{self.rotation}/{self.generation}"
-
-    def overtakes(self, other: Tag) -> bool:
-        """Was this written by a later leader, or later in the same rotation: may the other not come any more?"""
-        same = self.rotation == other.rotation
-        return self.epoch > other.epoch or (same and self.generation > other.generation)
 
     def within(self, comment: str | None) -> str:
         """The comment with this tag in place of a former one, or behind what people wrote."""

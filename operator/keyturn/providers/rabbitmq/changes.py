@@ -15,8 +15,9 @@ from typing import Any, Final
 from keyturn.core.model import Existence
 from keyturn.ports import Conflict, Credential, Denied
 from keyturn.providers.rabbitmq.management import Api
-from keyturn.providers.rabbitmq.tags import Mark, Tag
+from keyturn.providers.rabbitmq.tags import Tag
 from keyturn.providers.rabbitmq.users import ALGORITHM, MANAGES, MOST, Rights, User, hash_of, read_users
+from keyturn.providers.turns import Mark
 
 _GOOD_FOR: Final = 5.0  # seconds
 _CHANNELS: Final = "max-channels"

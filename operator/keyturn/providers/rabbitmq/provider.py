@@ -32,9 +32,10 @@ from keyturn.providers.rabbitmq.inventory import principal, strangers, taken, wa
 from keyturn.providers.rabbitmq.kinds import ABLE
 from keyturn.providers.rabbitmq.management import Api, rotator
 from keyturn.providers.rabbitmq.settings import Settings, read_settings
-from keyturn.providers.rabbitmq.tags import Mark, Tag
+from keyturn.providers.rabbitmq.tags import Tag
 from keyturn.providers.rabbitmq.trials import trial
 from keyturn.providers.rabbitmq.users import User
+from keyturn.providers.turns import Mark, first_free, require_declared
 from keyturn.providers.values import minted, require_escrowed, require_fit
 
 Change = Callable[[User, Tag], changes.Body]
@@ -88,24 +89,15 @@ class RabbitmqProvider:
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
-        if current_id not in self._settings.principals:
-            raise Misconfigured(
-                "CurrentNotDeclared",
-                f"The Secret holds the user {current_id!r}, which is neither spec.rabbitmq.owner nor one of "
-                "spec.rabbitmq.slots.",
-            )
-        reasons: list[str] = []
+        require_declared(current_id, self._settings.principals, called="user", backend="rabbitmq")
+        against: dict[str, str] = {}
         async with rotator(self._settings) as api:
             seen = await changes.look(api)
             for slot in self._settings.slots:
-                if slot == current_id:
-                    continue
-                busy = bool(await self._connected(api, slot))
-                reason = taken(seen.get(slot), self._settings.plan, busy=busy)
-                if not reason:
-                    return slot
-                reasons.append(f"{slot} {reason}")
-        raise Misconfigured("NoFreeSlot", "No slot is free: " + "; ".join(reasons) + ".")
+                if slot != current_id:
+                    busy = bool(await self._connected(api, slot))
+                    against[slot] = taken(seen.get(slot), self._settings.plan, busy=busy)
+        return first_free(against)
 
     def mint(self) -> Sealed:
         """See ``values``."""

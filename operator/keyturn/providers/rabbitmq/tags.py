@@ -15,10 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from keyturn.core.model import Op
+from keyturn.providers.turns import Mark, TurnTag
 
 _OURS: Final = "keyturn:v1:"
 _PLAN: Final = re.compile(r"keyturn:v1:plan=(?P<plan>[^: ]+)")
@@ -28,30 +27,11 @@ _OP: Final = re.compile(
 )
 
 
-class Mark(StrEnum):
-    """What we did to the user last."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-    RETIRED = "retired"
-    CONTAINED = "contained"  # a stranger that was cut off
-
-
 @dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(TurnTag):
     """Both of them."""
 
-    plan: str  # namespace/name
-    rotation: str
-    generation: int
-    epoch: int
-    state: Mark
     was: int | None = None  # the limit of connections that it gets back; None: no limit
-
-    @classmethod
-    def of(cls, plan: str, op: Op, state: Mark) -> Tag:
-        """The tag an operation leaves."""
-        return cls(plan, op.rotation_uid or "-", op.generation, op.epoch, state)
 
     @classmethod
     def read(cls, tags: Collection[str]) -> Tag | None:
@@ -72,16 +52,6 @@ class Tag:
             f"{_OURS}plan={self.plan}",
             f"{_OURS}rotation={self.rotation}:gen={self.generation}:epoch={self.epoch}:state={self.state.value}:was={was}",
         )
-
-    @property
-    def public(self) -> str:
-        """``rotation uid/generation``."""
-        return f"{self.rotation}/{self.generation}"
-
-    def overtakes(self, other: Tag) -> bool:
-        """Was this written by a later leader, or later in the same rotation: may the other not come any more?"""
-        same = self.rotation == other.rotation
-        return self.epoch > other.epoch or (same and self.generation > other.generation)
 
 
 def others(tags: Collection[str]) -> frozenset[str]:

@@ -31,9 +31,10 @@ from keyturn.providers.redis.kinds import ABLE
 from keyturn.providers.redis.nodes import connected, look
 from keyturn.providers.redis.refusals import Refusals
 from keyturn.providers.redis.settings import Settings, read_settings
-from keyturn.providers.redis.tags import Mark, Tag
+from keyturn.providers.redis.tags import Tag
 from keyturn.providers.redis.trials import trial
 from keyturn.providers.redis.users import User
+from keyturn.providers.turns import Mark, first_free, require_declared
 from keyturn.providers.values import minted, require_escrowed, require_fit
 
 Change = Callable[[User, Tag], tuple[str, ...]]
@@ -85,23 +86,11 @@ class RedisProvider:
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
-        if current_id not in self._settings.principals:
-            raise Misconfigured(
-                "CurrentNotDeclared",
-                f"The Secret holds the user {current_id!r}, which is neither spec.redis.owner nor one of "
-                "spec.redis.slots.",
-            )
+        require_declared(current_id, self._settings.principals, called="user", backend="redis")
         found = await look(self._connector, self._settings.nodes)
         busy = await connected(self._connector, self._settings.nodes)
-        reasons: list[str] = []
-        for slot in self._settings.slots:
-            if slot == current_id:
-                continue
-            reason = found.taken(slot, self._settings.plan, busy)
-            if not reason:
-                return slot
-            reasons.append(f"{slot} {reason}")
-        raise Misconfigured("NoFreeSlot", "No slot is free: " + "; ".join(reasons) + ".")
+        others = (slot for slot in self._settings.slots if slot != current_id)
+        return first_free({slot: found.taken(slot, self._settings.plan, busy) for slot in others})
 
     def mint(self) -> Sealed:
         """See ``values``."""

@@ -20,9 +20,8 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from keyturn.core.model import Op
+from keyturn.providers.turns import Mark, TurnTag
 
 _TAG = re.compile(
     r"\(~keyturn:v1:plan=(?P<plan>[^: ]+):rotation=(?P<rotation>[^: ]+):gen=(?P<generation>\d+):epoch=(?P<epoch>\d+)"
@@ -30,30 +29,15 @@ _TAG = re.compile(
 )
 
 
-class Mark(StrEnum):
-    """What we did to the user last."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-    RETIRED = "retired"
-    CONTAINED = "contained"  # a stranger that was cut off
+def _new_lock() -> str:
+    return secrets.token_hex(32)
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(TurnTag):
     """One tag."""
 
-    plan: str  # namespace/name
-    rotation: str
-    generation: int
-    epoch: int
-    state: Mark
-    lock: str = field(compare=False, repr=False)
-
-    @classmethod
-    def of(cls, plan: str, op: Op, state: Mark) -> Tag:
-        """The tag an operation leaves, with a lock of its own."""
-        return cls(plan, op.rotation_uid or "-", op.generation, op.epoch, state, secrets.token_hex(32))
+    lock: str = field(default_factory=_new_lock, compare=False, repr=False)  # each tag has its own
 
     @classmethod
     def read(cls, selector: str) -> Tag | None:
@@ -70,13 +54,3 @@ class Tag:
             f"(~keyturn:v1:plan={self.plan}:rotation={self.rotation}:gen={self.generation}:epoch={self.epoch}"
             f":state={self.state.value}:lock={self.lock} -@all)"
         )
-
-    @property
-    def public(self) -> str:
-        """``rotation uid/generation``."""
-        return f"{self.rotation}/{self.generation}"
-
-    def overtakes(self, other: Tag) -> bool:
-        """Was this written by a later leader, or later in the same rotation: may the other not come any more?"""
-        same = self.rotation == other.rotation
-        return self.epoch > other.epoch or (same and self.generation > other.generation)

@@ -30,6 +30,7 @@ from keyturn.providers.addresses import Resolve, looked_up
 from keyturn.providers.opening import Open
 from keyturn.providers.recent import Recent
 from keyturn.providers.telling import said
+from keyturn.providers.turns import first_free, require_declared
 from keyturn.providers.values import minted, require_escrowed, require_fit
 from keyturn.providers.webhook import checks, failures, wire
 from keyturn.providers.webhook.calls import CALL_SECONDS, Caller
@@ -108,21 +109,9 @@ class WebhookProvider:
 
     async def next_id(self, current_id: str) -> str:
         """The free slot. Raises Misconfigured with the reason for each slot that is not."""
-        if current_id not in self._settings.users:
-            raise Misconfigured(
-                "CurrentNotDeclared",
-                f"The Secret holds the credential {current_id!r}, which is neither spec.webhook.owner nor one of "
-                "spec.webhook.slots.",
-            )
-        found, reasons = await self._inventory(), list[str]()
-        for slot in self._settings.slots:
-            if slot == current_id:
-                continue
-            reason = found.taken(slot)
-            if not reason:
-                return slot
-            reasons.append(f"{slot} {reason}")
-        raise Misconfigured("NoFreeSlot", "No slot is free: " + "; ".join(reasons) + ".")
+        require_declared(current_id, self._settings.users, called="credential", backend="webhook")
+        found = await self._inventory()
+        return first_free({slot: found.taken(slot) for slot in self._settings.slots if slot != current_id})
 
     def mint(self) -> Sealed:
         """See ``values``."""
