@@ -19,10 +19,13 @@ from support.cloudflare_access_plan import AccessRig
 from support.cloudflare_r2_plan import R2Rig
 from support.cloudflare_server import CloudflareServer
 from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
+from support.console import console
+from support.contract_columns import COLUMNS, FORMS
 from support.contract_matrix import Matrix
 from support.iam_rig import AwsIamRig
 from support.iam_server import IamServer
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
+from support.manual_rig import ManualRig
 from support.mariadb_server import MariadbServer
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
@@ -32,7 +35,6 @@ from support.redis_server import RedisPair
 from support.webhook_plan import WebhookRig
 from support.webhook_server import Bench, ReferenceServer, admin_secret
 
-FORMS = ("Functions", "CreateRole")
 MATRIX = pytest.StashKey[Matrix]()
 FORM = pytest.StashKey[str]()
 SUITE = "test_provider_contract.py"
@@ -131,24 +133,7 @@ def aws(iam_server: IamServer) -> iam_plan.Setting:
     return iam_plan.make_ready(iam_server)
 
 
-POSTGRES = tuple(f"postgres-{flavour}-{form}" for flavour in ("15", "18") for form in FORMS)
-RINGS = tuple(f"ring-{kind}" for kind in ring_rig.KINDS)
-RIGS = (
-    "memory",
-    "memory_issuer",
-    *RINGS,
-    "awsiam",
-    "cloudflareaccess",
-    "cloudflarer2",
-    "mariadb",
-    "rabbitmq",
-    "redis",
-    "webhook",
-    *POSTGRES,
-)
-
-
-@pytest.fixture(params=RIGS)
+@pytest.fixture(params=tuple(COLUMNS))
 def rig(request: pytest.FixtureRequest) -> Rig:
     """Every backend that must keep the contract: from the fixture ``rig_`` and its name."""
     name, *form = request.param.split("-", 1)
@@ -193,6 +178,12 @@ def rig_cloudflareaccess(cloudflare: CloudflareServer) -> Rig:
 @pytest.fixture
 def rig_cloudflarer2(cloudflare: CloudflareServer) -> Rig:
     return R2Rig(cloudflare)
+
+
+@pytest.fixture
+async def rig_manual() -> AsyncIterator[Rig]:
+    async with console() as started:
+        yield ManualRig(started)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from keyturn.core.model import Existence, Idle, Trial
+from keyturn.core.model import Existence, Idle, Reach, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Awaited, Credential, Denied, Misconfigured
 from keyturn.providers.manual.asking import headers_of
@@ -39,19 +39,12 @@ def setting(payments: Console) -> Setting:
 # ------------------------------------------------------------------------------------------------ what it sees
 
 
-async def test_what_the_system_answers_is_what_is_said(setting: Setting, payments: Console) -> None:
+async def test_any_other_answer_than_a_clear_one_says_nothing(setting: Setting, payments: Console) -> None:
     provider = setting.open()
-    assert await provider.test(OLD) is Trial.WORKS
-    assert await provider.test(Credential(OLD.id, Sealed("another-value-altogether"))) is Trial.REFUSED
     for status in (302, 404, 500):
         payments.answers = status
         assert await provider.test(OLD) is Trial.DOWN, status
-
-
-async def test_who_uses_a_key_is_never_claimed(setting: Setting) -> None:
-    usage = await setting.open().usage([OLD.id], OLD)
-    assert usage[OLD.id].idle is Idle.UNKNOWN
-    assert usage[OLD.id].blind
+        assert await provider.reach() is Reach.UP, "somebody is there"
 
 
 async def test_nothing_is_sent_to_a_host_that_the_admin_secret_does_not_name(setting: Setting) -> None:
@@ -62,7 +55,9 @@ async def test_nothing_is_sent_to_a_host_that_the_admin_secret_does_not_name(set
 async def test_nothing_is_sent_to_a_loopback_address_unless_tests_ask_for_it(
     setting: Setting, payments: Console
 ) -> None:
-    assert await replace(setting, loopback=False).open().test(OLD) is Trial.DOWN
+    provider = replace(setting, loopback=False).open()
+    assert await provider.test(OLD) is Trial.DOWN
+    assert await provider.reach() is Reach.DOWN
     assert payments.asked == []
 
 
@@ -111,12 +106,10 @@ async def test_the_same_value_once_more_is_not_a_new_credential(setting: Setting
     assert [one.reason for one in (await setting.open().preflight(OLD)).problems] == ["AwaitingPerson"]
 
 
-async def test_asking_for_the_new_one_again_is_answered_with_the_same(setting: Setting, payments: Console) -> None:
-    provider = setting.open()
-    payments.act(await asked(provider.issue(op("Create"), OLD.id)))
-    first, second = [await setting.open().issue(op("Create"), OLD.id) for _ in range(2)]
-    assert first == second
-    assert first.value == Sealed("value-that-the-console-made-1")  # without the newline of the file
+async def test_the_newline_that_ends_a_file_is_no_part_of_the_value(setting: Setting, payments: Console) -> None:
+    payments.act(await asked(setting.open().issue(op("Create"), OLD.id)))
+    made = await setting.open().issue(op("Create"), OLD.id)
+    assert made.value == Sealed("value-that-the-console-made-1")
 
 
 async def test_a_word_alone_disables_nothing(setting: Setting, payments: Console) -> None:
@@ -127,18 +120,12 @@ async def test_a_word_alone_disables_nothing(setting: Setting, payments: Console
     assert await provider.test(OLD) is Trial.WORKS
 
 
-async def test_what_nobody_called_disabled_is_not_deleted(setting: Setting, payments: Console) -> None:
-    payments.act("make a second credential")
-    with pytest.raises(Denied):
-        await setting.open().delete(op("Delete"), OLD.id)
-
-
 async def test_each_deed_is_asked_for_until_it_is_said_to_be_done(setting: Setting, payments: Console) -> None:
     payments.act("make a second credential")
     provider = setting.open()
     assert payments.act(await asked(provider.disable(op("Disable"), OLD.id))) == "disable pk-0"
     await provider.disable(op("Disable"), OLD.id)
-    assert await provider.test(OLD) is Trial.REFUSED
+    assert await provider.test(OLD) is Trial.DISABLED
     assert payments.act(await asked(provider.enable(op("Enable"), OLD))) == "enable pk-0"
     await provider.enable(op("Enable"), OLD)
     payments.act(await asked(provider.disable(op("Disable"), OLD.id)))
@@ -148,6 +135,28 @@ async def test_each_deed_is_asked_for_until_it_is_said_to_be_done(setting: Setti
     assert states == {OLD.id: Existence.RETIRED, "pk-1": Existence.ACTIVE}
     with pytest.raises(Denied, match="CredentialGone"):
         await provider.enable(op("Enable"), OLD)
+
+
+async def test_a_stranger_that_somebody_named_is_asked_for_by_name(setting: Setting, payments: Console) -> None:
+    """Nobody lists him: so nobody knows that he is gone, but who looks."""
+    payments.keys["mallory"] = ("value-of-mallory", True)
+    provider = setting.open()
+    payments.act("make a second credential")
+    new = await provider.issue(op("Create"), OLD.id)
+    for deed in ("disable pk-0", "disable mallory", "disable gone-already"):
+        words = await asked(provider.contain(op("Contain"), new, OLD.id, ["mallory", "gone-already"]))
+        assert payments.act(words) == deed
+    await provider.contain(op("Contain"), new, OLD.id, ["mallory", "gone-already"])
+    assert {id_ for id_, (_, is_open) in payments.keys.items() if is_open} == {"pk-1"}
+
+
+async def test_what_the_system_refuses_is_refused_while_nobody_can_read_what_people_say(
+    setting: Setting, payments: Console
+) -> None:
+    payments.annotations[DISABLED] = OLD.id
+    payments.keys.clear()
+    payments.down = True
+    assert await setting.open().test(OLD) is Trial.REFUSED
 
 
 async def test_a_hand_over_that_is_gone_is_not_taken_for_silence(setting: Setting, payments: Console) -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyturn.core.rendering import Login, Place, render
-from keyturn.ports import Escrow, Provider
+from keyturn.core.rendering import Place
 from keyturn.providers.postgres.connections import OwnSessions
-from keyturn.reconciler.drift import Lookout
-from support.memory_backend import MemoryBackend
-from support.memory_cluster import MemoryCluster
+from support.drift_desk import DriftDesk
 from support.postgres_plan import CURRENT, SLOT_A, SLOT_B, Setting
-from support.switchboard import Switchboard
-from support.world import Silence, VirtualClock
 
 pytestmark = pytest.mark.contract
 
@@ -41,41 +34,18 @@ KINDS = {
 }
 
 
-class Desk:
-    """A plan at rest on a real server, in a cluster in memory."""
-
-    def __init__(self, setting: Setting) -> None:
-        self.setting, self.own = setting, OwnSessions()
-        self.clock, self.board = VirtualClock(), Switchboard()
-        self.clock.true = NOW
-        self.cluster = MemoryCluster(self.board, MemoryBackend(), self.clock.true)
-        _, plan, _ = setting.records()
-        status = plan.status.model_copy(update={"current_id": SLOT_A})
-        self.cluster.the_plan = replace(plan, status=status)
-        server = setting.server
-        self.place = Place(server.host, server.port, "shop")
-        held = render(plan.spec.secret.keys, Login(CURRENT.id, CURRENT.value), self.place)
-        self.cluster.edit_secret(held, "kubectl")
-        self.lookout = Lookout(self.cluster, self.clock, Silence())
-
-    async def escrowed(self) -> None:
-        assert self.cluster.the_plan is not None
-        await self.cluster.save_escrow(self.cluster.the_plan, Escrow({CURRENT.id: CURRENT.value}, {}))
-
-    async def look(self) -> Sequence[str]:
-        """One interval later."""
-        assert self.cluster.the_plan is not None
-        provider: Provider = self.setting.open(self.own)
-        await self.lookout.look(self.cluster.the_plan, provider, self.place)
-        self.clock.true += timedelta(minutes=5)
-        plan = await self.lookout.look(self.cluster.the_plan, provider, self.place)
-        await provider.close()
-        return [line.reason for line in plan.status.drift]
+async def desk_of(setting: Setting) -> tuple[DriftDesk, OwnSessions]:
+    """A plan at rest on a real server, and the rotator's sessions that a look opened."""
+    own = OwnSessions()
+    _, plan, _ = setting.records()
+    place = Place(setting.server.host, setting.server.port, "shop")
+    desk = DriftDesk(CURRENT, plan, lambda: setting.open(own), NOW, place)
+    await desk.escrowed()
+    return desk, own
 
 
 async def test_each_kind_of_drift_is_found_and_is_over_when_it_is_undone(plain: Setting) -> None:
-    desk = Desk(plain)
-    await desk.escrowed()
+    desk, _ = await desk_of(plain)
     assert await desk.look() == []
     for kind, (does, undoes) in KINDS.items():
         plain.server.sql(*does)
@@ -85,15 +55,13 @@ async def test_each_kind_of_drift_is_found_and_is_over_when_it_is_undone(plain: 
 
 
 async def test_a_look_opens_one_session_of_the_rotator_and_one_of_the_credential(plain: Setting) -> None:
-    desk = Desk(plain)
-    await desk.escrowed()
+    desk, own = await desk_of(plain)
     await desk.look()
-    assert len(list(desk.own._seen)) == 2
+    assert len(list(own._seen)) == 2
 
 
 async def test_a_server_that_is_down_says_nothing(plain: Setting) -> None:
-    desk = Desk(plain)
-    await desk.escrowed()
+    desk, _ = await desk_of(plain)
     plain.server.sql("CREATE ROLE mallory LOGIN IN ROLE orders_owner")
     assert await desk.look() == ["StrangerInInventory"]
     await asyncio.to_thread(plain.server.halt)

@@ -12,6 +12,7 @@ from keyturn.ports import Credential, Denied, Misconfigured, Pending, Unavailabl
 from support.contract_deeds import (
     comes_next,
     created,
+    gone,
     idle,
     keeps_tags,
     lists_sessions,
@@ -20,6 +21,7 @@ from support.contract_deeds import (
     state,
     until_uses_are_old,
 )
+from support.drift_desk import DriftDesk, plan_of
 from support.postgres_plan import op
 from support.provider_rig import Rig
 
@@ -76,7 +78,10 @@ async def test_ensuring_twice_is_the_same_as_once_also_after_a_restart(rig: Rig)
 
 
 async def test_no_slot_is_free_while_both_are_enabled(rig: Rig):
-    await made(rig)
+    new = await made(rig)
+    if rig.provider.capabilities.by_hand:  # what people made is the free one until it serves: there is never a third
+        assert await created(rig, rig.current.id) == new
+        return
     with pytest.raises(Misconfigured) as refused:
         await rig.provider.next_id(rig.current.id)
     assert refused.value.reason == "NoFreeSlot"
@@ -234,8 +239,7 @@ async def test_a_deleted_credential_is_retired_and_its_slot_is_free_again(rig: R
     await rig.again().delete(op("Delete"), rig.current.id)
     assert await rig.provider.test(rig.current) in {Trial.REFUSED, Trial.DISABLED}
     assert not await rig.admits(rig.current)
-    issued = rig.provider.issuer is not None
-    assert await state(rig.provider, rig.current.id) is (Existence.ABSENT if issued else Existence.RETIRED)
+    assert await state(rig.provider, rig.current.id) is gone(rig)
     assert await rig.provider.test(new) is Trial.WORKS
     assert await comes_next(rig, new.id, rig.current.id)
 
@@ -268,7 +272,35 @@ async def test_what_does_not_exist_is_deleted_without_a_word(rig: Rig):
 
 async def test_a_login_nobody_declared_is_a_stranger(rig: Rig):
     sneaky = rig.add_stranger()
-    assert [p.id for p in await rig.provider.inventory() if p.stranger] == [sneaky.id]
+    found = [p.id for p in await rig.provider.inventory() if p.stranger]
+    if rig.provider.capabilities.lists_credentials:
+        assert found == [sneaky.id]
+        return
+    assert found == []  # nobody can look; and that is said, with where people can
+    unchecked = (await rig.provider.preflight(rig.current)).unchecked
+    assert [one.reason for one in unchecked] == ["InventoryUnchecked"]
+
+
+async def test_a_plan_at_rest_names_a_stranger_until_it_is_gone(rig: Rig):
+    """Given a plan at rest, when a login that nobody declared is made, then condition and Event carry its name."""
+    desk = DriftDesk(rig.current, plan_of(rig.current, await rig.provider.identify()), rig.again, rig.now())
+    await desk.escrowed()
+    assert await desk.look() == []
+    quiet = desk.verdict
+    sneaky = rig.add_stranger()
+    if not rig.provider.capabilities.lists_credentials:
+        assert await desk.look() == []
+        assert "no list of credentials" in quiet.message, "what nobody looked at is named"
+        return
+    assert (quiet.status, quiet.message) == ("False", "")
+    assert await desk.look() == ["StrangerInInventory"]
+    assert (desk.verdict.status, desk.verdict.reason) == ("True", "StrangerInInventory")
+    assert sneaky.id in desk.verdict.message
+    assert [sneaky.id in event.message for event in desk.events if event.reason == "StrangerInInventory"] == [True]
+    rig.remove_stranger()
+    assert await desk.look() == []
+    assert desk.verdict == quiet
+    assert desk.events[-1].message == "no longer so: StrangerInInventory"
 
 
 async def nobody_is_connected(rig: Rig, ids: list[str], control: Credential) -> None:
@@ -328,6 +360,11 @@ async def test_what_an_unanswered_create_made_is_found_and_is_gone_and_nothing_e
         return
     pending = Pending(tuple(one.id for one in await rig.provider.inventory()), rig.now())
     lost = await issuer.issue(op("Create"), rig.current.id)
+    if rig.provider.capabilities.by_hand:  # no answer is lost: what was made stays where its maker put it
+        await issuer.sweep(op("Sweep"), pending)
+        assert await created(rig, rig.current.id) == lost
+        assert await rig.admits(lost)
+        return
     rig.wait(timedelta(hours=1))
     again = rig.again()
     assert again.issuer is not None
@@ -346,6 +383,11 @@ async def test_right_after_an_unanswered_create_nobody_says_that_nothing_was_mad
     pending = Pending(tuple(one.id for one in await rig.provider.inventory()), rig.now())
     if issuer is None:
         assert await rig.provider.next_id(rig.current.id) == rig.free  # nothing is ever pending
+        return
+    if rig.provider.capabilities.by_hand:  # it is there before it is asked for
+        before = await rig.provider.inventory()
+        await issuer.sweep(op("Sweep"), pending)
+        assert await rig.provider.inventory() == before
         return
     with pytest.raises(Unavailable):
         await issuer.sweep(op("Sweep"), pending)

@@ -128,6 +128,14 @@ class AccessRig:
         self.desk.server.halt()
 
     def add_stranger(self) -> Credential:
-        token = self.desk.issue("somebody's")
-        self.desk.records["policies"][self.setting.policy["id"]]["include"] += rules([token])
-        return pair(token)
+        self._stranger = self.desk.issue("somebody's")
+        self._policy()["include"] += rules([self._stranger])
+        return pair(self._stranger)
+
+    def remove_stranger(self) -> None:
+        left = [rule for rule in self._policy()["include"] if rule not in rules([self._stranger])]
+        self._policy()["include"] = left
+        del self.desk.tokens[self._stranger.uuid]
+
+    def _policy(self) -> Json:
+        return self.desk.records["policies"][self.setting.policy["id"]]

@@ -125,4 +125,8 @@ class R2Rig:
         self.desk.server.halt()
 
     def add_stranger(self) -> Credential:
-        return pair(self.desk.issue("somebody's", policies(BUCKET, "staging-files")))
+        self._stranger = self.desk.issue("somebody's", policies(BUCKET, "staging-files"))
+        return pair(self._stranger)
+
+    def remove_stranger(self) -> None:
+        del self.desk.tokens[self._stranger.record["id"]]

@@ -5,10 +5,11 @@ The person knows nothing but what Keyturn says: the sentence in a blocker, and t
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from aiohttp import web
 from keyturn.api.kinds import ClusterCredentialProviderSpec, PlanStatus, RotationPlanSpec
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
-from keyturn.ports import PlanRecord, ProviderRecord, SecretRecord
+from keyturn.ports import PlanRecord, ProviderRecord, SecretRecord, Unavailable
 from keyturn.providers.addresses import looked_up
 from keyturn.providers.manual.asking import HttpAsker
 from keyturn.providers.manual.provider import ManualProvider
@@ -42,10 +43,14 @@ class Console:
     data: dict[str, Sealed] = field(default_factory=dict)  # of the hand-over Secret
     annotations: dict[str, str] = field(default_factory=dict)
     made: int = 0
+    close_door: Callable[[], None] = lambda: None
+    down: bool = False  # nobody answers, at the door and at the API server
 
     async def secret(self, key: ObjectKey) -> SecretRecord | None:
         """The hand-over Secret, as the API server would give it."""
         assert key == HAND_OVER
+        if self.down:
+            raise Unavailable("ApiServerDown", "the API server is down")
         if not self.data and not self.annotations:
             return None
         return SecretRecord(key, "uid-hand-over", "1", dict(self.data), {}, annotations=dict(self.annotations))
@@ -57,6 +62,11 @@ class Console:
         status = self.answers or (200 if self.asked[-1] in opens else 401)
         headers = {"Location": "https://elsewhere.example/"} if status == 302 else {}
         return web.Response(status=status, text="a sentence of the system's own", headers=headers)
+
+    def unplug(self) -> None:
+        """From now on nobody answers."""
+        self.down = True
+        self.close_door()
 
     def act(self, words: str) -> str:
         """What a person does who is told this; returns what was done."""
@@ -71,8 +81,10 @@ class Console:
                 self.data = {"username": Sealed(id_), "password": Sealed(f"{value}\n")}
             case "delete":
                 del self.keys[id_]
-            case _:
+            case _ if id_ in self.keys:  # else there is nothing to be done
                 self.keys[id_] = (self.keys[id_][0], deed == "enable")
+            case _:
+                assert deed == "disable", words
         if said := _SAYS.search(words):
             self.annotations[said[1]] = said[2]
         return f"{deed} {id_}"
@@ -128,11 +140,12 @@ async def console() -> AsyncIterator[Console]:
     app.router.add_get("/v1/balance", made.door)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    port = runner.addresses[0][1]
-    made.url = f"https://localhost:{port}/v1/balance"
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0, ssl=context)
+    made.url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1/balance"
+    made.close_door = server.close
     try:
         yield made
     finally:
+        server.close()
         await runner.cleanup()

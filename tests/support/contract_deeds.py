@@ -53,6 +53,12 @@ def idle(rig: Rig) -> Idle:
     return Idle.NOT_SEEN if rig.provider.capabilities.sees_use else Idle.UNKNOWN
 
 
+def gone(rig: Rig) -> Existence:
+    """Of what was deleted: a name that may come back stays on record, and so does people's word that it is gone."""
+    kept = rig.provider.issuer is None or rig.provider.capabilities.by_hand
+    return Existence.RETIRED if kept else Existence.ABSENT
+
+
 def until_uses_are_old(rig: Rig) -> None:
     """Where uses are recorded: so long that what was used before is not in use any more."""
     if not lists_sessions(rig) and rig.provider.capabilities.usage_lag:

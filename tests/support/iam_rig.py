@@ -76,4 +76,8 @@ class AwsIamRig:
         self.setting.server.down = True
 
     def add_stranger(self) -> Credential:
-        return credential(self.setting.server.account.create(USER))
+        self._stranger = credential(self.setting.server.account.create(USER))
+        return self._stranger
+
+    def remove_stranger(self) -> None:
+        self.setting.server.account.delete(USER, self._stranger.id)

@@ -63,6 +63,10 @@ class Rig(Protocol):
         """A login nobody declared."""
         ...
 
+    def remove_stranger(self) -> None:
+        """It is gone again."""
+        ...
+
 
 class RealTime:
     """Servers that keep their own time, which nobody can move."""
@@ -113,6 +117,9 @@ class PostgresRig(RealTime):
             server.sql(f"GRANT sneaky TO {ROTATOR} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
         return SNEAKY
 
+    def remove_stranger(self) -> None:
+        self.setting.server.sql("DROP ROLE sneaky")
+
     def _login(self, credential: Credential, **options: str) -> psycopg.Connection:
         value = credential.value.reveal_text()
         return self.setting.server.connect(credential.id, value, self.setting.database, **options)
@@ -153,6 +160,9 @@ class RedisRig(RealTime):
         words = ("ACL", "SETUSER", SNEAKY.id, "on", f">{SNEAKY.value.reveal_text()}", "~orders:secret:*", "+get")
         self.setting.pair.everywhere(*words, "+ping", "+client|setname")
         return SNEAKY
+
+    def remove_stranger(self) -> None:
+        self.setting.pair.everywhere("ACL", "DELUSER", SNEAKY.id)
 
     def _login(self, credential: Credential, **options: str) -> redis.Redis:
         return self.setting.pair.primary.client(
@@ -198,6 +208,9 @@ class MariadbRig(RealTime):
         server.sql(f"CREATE USER {name}@'%' IDENTIFIED BY '{value}'", f"GRANT SELECT ON shop.orders TO {name}@'%'")
         return SNEAKY
 
+    def remove_stranger(self) -> None:
+        self.setting.server.sql(f"DROP USER {SNEAKY.id}@'%'")
+
     def _login(self, credential: Credential, **options: str) -> pymysql.Connection:
         return self.setting.server.connect(credential.id, credential.value.reveal_text(), **options)
 
@@ -232,6 +245,9 @@ class RabbitmqRig(RealTime):
         server.put("users", SNEAKY.id, password=SNEAKY.value.reveal_text(), tags="")
         server.put("permissions", "/", SNEAKY.id, configure="", write="", read="^orders")
         return SNEAKY
+
+    def remove_stranger(self) -> None:
+        self.setting.server.drop("users", SNEAKY.id)
 
 
 class MemoryRig(RealTime):
@@ -269,6 +285,9 @@ class MemoryRig(RealTime):
     def add_stranger(self) -> Credential:
         self.backend.roles[SNEAKY.id] = Role(SNEAKY.value, declared=False)
         return SNEAKY
+
+    def remove_stranger(self) -> None:
+        del self.backend.roles[SNEAKY.id]
 
 
 class MemoryIssuerRig(MemoryRig):

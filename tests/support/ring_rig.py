@@ -166,7 +166,18 @@ class RingRig(RealTime):
             held[SNEAKY.id] = SNEAKY.value.reveal_text()
         else:
             held["keys"].append({"kty": "oct", "kid": SNEAKY.id, "k": "abc"})
+        self._edit(held)
+        return SNEAKY
+
+    def remove_stranger(self) -> None:
+        held = json.loads(self.setting.pods.data[KEY].reveal_text())
+        if self.setting.form == "JsonMap":
+            del held[SNEAKY.id]
+        else:
+            held["keys"] = [one for one in held["keys"] if one["kid"] != SNEAKY.id]
+        self._edit(held)
+
+    def _edit(self, held: Any) -> None:
         self.setting.pods.edit(KEY, Sealed(json.dumps(held)))
         for name in self.setting.pods.names:
             self.setting.pods.roll(name)
-        return SNEAKY

@@ -107,6 +107,9 @@ class WebhookRig(RealTime):
         made = self.bench.tell("stranger")
         return Credential(made["id"], Sealed(made["value"]))
 
+    def remove_stranger(self) -> None:
+        self.bench.tell("stranger-gone")
+
 
 def shown(credential: Credential) -> dict[str, str]:
     """For a bench."""

@@ -30,6 +30,9 @@ def main() -> int:
             everybody[STRANGER["id"]] = Account([*RIGHTS[:1]], enabled=True)
             everybody[STRANGER["id"]].take(STRANGER["value"])
         _say(STRANGER)
+    elif verb == "stranger-gone":
+        with accounts.changing() as everybody:
+            del everybody[STRANGER["id"]]
     elif verb == "unplug":
         accounts.unplug(down=True)
     elif verb in ("admits", "hold"):

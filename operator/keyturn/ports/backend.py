@@ -26,6 +26,8 @@ class Capabilities:
     settles: timedelta = timedelta()  # a login begun before Disable may still open a session until then
     outlived: bool = False  # what was made with a credential, like a token, is good beyond it: for as long as a soak
     reuses_ids: bool = True  # two names take turns; else every credential has a name that was never used before
+    lists_credentials: bool = True  # else no stranger can be seen, and Preflight says where people can look
+    by_hand: bool = False  # people make and delete: what they made is there before it is asked for, and is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Provider(Protocol):
         ...
 
     async def reach(self) -> Reach:
-        """Does the rotator's own login work? Never raises."""
+        """Does the rotator's own login work, or where there is none, does anybody answer? Never raises."""
         ...
 
     async def identify(self) -> str:

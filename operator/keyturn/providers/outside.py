@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from keyturn.ports import Denied, Misconfigured
+from keyturn.ports import Denied, KeyturnError, Misconfigured
 from keyturn.providers.addresses import Resolve, callable_addresses
 from keyturn.providers.admin_secret import AdminSecret
 from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
@@ -96,6 +96,22 @@ async def call(
     except TimeoutError:
         raise NotAnswered from None
     raise said(SERVER_DOWN)
+
+
+async def answers(at: Target, resolve: Resolve) -> bool:
+    """Is somebody there who can prove to be this host? Nothing is asked, so nothing can be refused."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            for address in await callable_addresses(at.field, at.host, at.port, resolve, loopback=at.loopback):
+                try:
+                    _, writer = await asyncio.open_connection(address, at.port, ssl=at.tls, server_hostname=at.host)
+                except OSError:
+                    continue
+                writer.transport.abort()
+                return True
+    except (KeyturnError, TimeoutError):
+        return False
+    return False
 
 
 async def _at(address: str, at: Target, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Came:

@@ -35,6 +35,7 @@ from keyturn.reconciler import checklist
 LEAST = timedelta(seconds=10)  # between two looks at a plan, whatever it says
 EXPIRES_SOON = timedelta(days=7)
 _MOST_LINES = 50
+_UNLISTED = "this backend gives no list of credentials: who else has one, nobody has looked at"
 _MOST_TOLD = 3  # in the condition's message; the list in the status has them all
 
 Found = Sequence[Problem] | None  # None: nobody could look
@@ -67,7 +68,7 @@ class Lookout:
             return plan
         seen = await self._see(plan, provider, place, now)
         lines = merged(plan.status.drift, seen, now)
-        status = told(plan.status, lines, seen, plan.generation, now)
+        status = told(plan.status, lines, seen, plan.generation, now, listed=_listed(provider))
         if status.model_dump() != plan.status.model_dump():
             former, plan = plan.status.drift, await self._cluster.save_plan(plan, status)
             for event in news(former, lines):
@@ -225,27 +226,37 @@ def merged(former: Sequence[DriftLine], seen: Mapping[Where, Found], now: dateti
 
 
 def told(
-    status: PlanStatus, lines: Sequence[DriftLine], seen: Mapping[Where, Found], generation: int, now: datetime
+    status: PlanStatus,
+    lines: Sequence[DriftLine],
+    seen: Mapping[Where, Found],
+    generation: int,
+    now: datetime,
+    *,
+    listed: bool,
 ) -> PlanStatus:
-    """The plan's status with the condition saying this."""
-    value, reason, message = _verdict(lines, seen)
+    """The plan's status with the condition saying this. ``listed``: does the backend list credentials at all?"""
+    value, reason, message = _verdict(lines, seen, listed=listed)
     found = set_condition(status.conditions, ConditionType.DRIFT_DETECTED, value, reason, message, generation, now)
     return status.model_copy(update={"drift": list(lines), "conditions": found})
 
 
-def _verdict(lines: Sequence[DriftLine], seen: Mapping[Where, Found]) -> tuple[bool | None, str, str]:
+def _verdict(lines: Sequence[DriftLine], seen: Mapping[Where, Found], *, listed: bool) -> tuple[bool | None, str, str]:
     if lines:
         words = "; ".join(line.message for line in lines[:_MOST_TOLD])
         more = f"; and {len(lines) - _MOST_TOLD} more" if len(lines) > _MOST_TOLD else ""
         return True, lines[0].reason, words + more
     if hidden := [where for where, found in seen.items() if found is None]:
         return None, Reason.NOT_OBSERVED, f"could not look at: {', '.join(hidden)}"
-    return False, Reason.AS_EXPECTED, ""
+    return False, Reason.AS_EXPECTED, "" if listed else _UNLISTED
 
 
-def undrifted(status: PlanStatus, generation: int, now: datetime) -> PlanStatus:
+def undrifted(status: PlanStatus, provider: Provider, generation: int, now: datetime) -> PlanStatus:
     """Just adopted: everything was looked at a moment ago."""
-    return told(status, (), {}, generation, now)
+    return told(status, (), {}, generation, now, listed=_listed(provider))
+
+
+def _listed(provider: Provider) -> bool:
+    return provider.capabilities.lists_credentials
 
 
 def news(former: Sequence[DriftLine], lines: Sequence[DriftLine]) -> list[Announcement]:

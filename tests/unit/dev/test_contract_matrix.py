@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keyturn.providers import offered
+from support.contract_columns import COLUMNS
 from support.contract_matrix import Matrix
 
 
@@ -20,3 +22,7 @@ def test_a_row_an_item_and_a_column_a_backend() -> None:
 
 def test_a_suite_that_did_not_run_says_nothing() -> None:
     assert Matrix().lines() == []
+
+
+def test_every_backend_is_a_column() -> None:
+    assert {opener.backend.field for opener in offered()} == set(COLUMNS.values()) - {""}

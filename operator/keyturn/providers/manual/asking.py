@@ -5,13 +5,13 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Protocol
 
-from keyturn.core.model import Trial
+from keyturn.core.model import Reach, Trial
 from keyturn.core.sealed import Unsuitable
 from keyturn.ports import Credential, KeyturnError
 from keyturn.providers.addresses import Resolve
 from keyturn.providers.manual.kinds import Check
 from keyturn.providers.manual.settings import Settings
-from keyturn.providers.outside import NotAnswered, call
+from keyturn.providers.outside import NotAnswered, answers, call
 
 
 class Asker(Protocol):
@@ -19,6 +19,10 @@ class Asker(Protocol):
 
     async def ask(self, credential: Credential) -> Trial:
         """WORKS or REFUSED if the system says so; DOWN for everything else."""
+        ...
+
+    async def reach(self) -> Reach:
+        """UP if the system is there to be asked."""
         ...
 
 
@@ -39,6 +43,10 @@ class HttpAsker:
         if came.status in settings.check.works:
             return Trial.WORKS
         return Trial.REFUSED if came.status in settings.check.refused else Trial.DOWN
+
+    async def reach(self) -> Reach:
+        """UP if the system is there to be asked."""
+        return Reach.UP if await answers(self._settings.asked, self._resolve) else Reach.DOWN
 
 
 def headers_of(check: Check, credential: Credential) -> dict[str, str]:

@@ -121,4 +121,6 @@ ABLE: Final = Capabilities(
     disable_delay=timedelta(hours=1),
     settles=timedelta(minutes=1),
     reuses_ids=False,
+    lists_credentials=False,
+    by_hand=True,
 )

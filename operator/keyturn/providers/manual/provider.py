@@ -20,6 +20,7 @@ from keyturn.ports import (
     Credential,
     Denied,
     Issuer,
+    KeyturnError,
     Pending,
     PlanRecord,
     Principal,
@@ -53,8 +54,8 @@ class ManualProvider:
     # --------------------------------------------------------------------------------------------- looking
 
     async def reach(self) -> Reach:
-        """There is no rotator's login: whether the system answers, each trial tells."""
-        return Reach.UP
+        """There is no rotator's login: whether anybody answers where credentials are tried. Never raises."""
+        return await self._asker.reach()
 
     async def identify(self) -> str:
         """What the cluster's administrator calls it, and asks it by."""
@@ -99,8 +100,15 @@ class ManualProvider:
         raise Denied("MintedByHand", "A person makes the value: nothing was changed.")
 
     async def test(self, credential: Credential) -> Trial:
-        """Ask the system. Never raises."""
-        return await self._asker.ask(credential)
+        """Ask the system; what it refuses, and people call disabled, is just that. Never raises."""
+        trial = await self._asker.ask(credential)
+        if trial is not Trial.REFUSED:
+            return trial
+        try:
+            said = await self._said()
+        except KeyturnError:
+            return trial
+        return Trial.DISABLED if said.state(credential.id) is Existence.DISABLED else trial
 
     async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
         """Nobody tells."""
@@ -151,14 +159,18 @@ class ManualProvider:
         if said.state(credential.id) is Existence.DISABLED:
             command = said.say(DISABLED, said.disabled - {credential.id})
             raise self._awaited(f"enable {credential.id} in the console of {{}} again; then: {command}")
-        if await self.test(credential) is Trial.REFUSED:
+        if await self._asker.ask(credential) is Trial.REFUSED:
             raise self._awaited(f"{credential.id} is refused: enable it in the console of {{}} again")
 
     async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
-        """NEW is there: OLD and these have to go."""
+        """NEW is there: OLD and these have to go. Nobody lists strangers: whoever was named is asked for by name."""
         del new
-        for id_ in (old_id, *strangers):
-            await self.disable(op, id_)
+        await self.disable(op, old_id)
+        said = await self._said()
+        for id_ in strangers:
+            if said.state(id_) is Existence.ACTIVE:
+                command = said.say(DISABLED, said.disabled | {id_})
+                raise self._awaited(f"disable {id_} in the console of {{}}, if it is still there; then: {command}")
 
     async def end_sessions(self, op: Op, id_: str) -> int:
         """None are known. Denied while the credential is open."""
