@@ -37,7 +37,7 @@ from support.webhook_server import Bench, ReferenceServer, admin_secret
 
 MATRIX = pytest.StashKey[Matrix]()
 FORM = pytest.StashKey[str]()
-SUITE = "test_provider_contract.py"
+SUITE = ("test_provider_contract.py", "test_provider_contract_strangers.py")
 WEBHOOK = ("--webhook", "--webhook-secret", "--webhook-bench")
 
 
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _over_a_webhook(item: pytest.Function) -> bool:
-    return item.path.name == SUITE and item.callspec.params["rig"] == "webhook"
+    return item.path.name in SUITE and item.callspec.params["rig"] == "webhook"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +72,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Every item of the contract, for every backend that it ran on."""
     outcome = yield
     report = outcome.get_result()
-    if item.path.name == SUITE and isinstance(item, pytest.Function) and (call.when == "call" or report.failed):
+    if item.path.name in SUITE and isinstance(item, pytest.Function) and (call.when == "call" or report.failed):
         name = item.originalname or item.name
         item.config.stash[MATRIX].add(name, item.callspec.params["rig"], report.outcome)
 
