@@ -104,7 +104,7 @@ def test_logins_that_nobody_declared_are_reported_while_nothing_runs(story: Stor
     assert {line.reason for line in story.plan_status.drift} == {"StrangerInInventory"}
     page = story.see("orders")
     for id_ in HIS:
-        assert f"role {id_} can reach the data of this plan's owner and nobody declared it" in " ".join(page.split())
+        assert f"{id_} can reach the data of this plan's owner and nobody declared it" in " ".join(page.split())
     is_shown(PAGE, "kubectl keyturn why orders", page)
 
 

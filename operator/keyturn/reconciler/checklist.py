@@ -225,7 +225,7 @@ def strangers(inventory: Sequence[Principal]) -> list[Problem]:
     return [
         Problem(
             "StrangerInInventory",
-            f"role {p.id} can reach the data of this plan's owner and nobody declared it"
+            f"{p.id} can reach the data of this plan's owner and nobody declared it"
             + (f" ({p.why})" if p.why else "; remove it, or declare it"),
         )
         for p in inventory

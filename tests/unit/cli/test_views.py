@@ -133,8 +133,7 @@ DRIFT = [
     {
         "where": "Inventory",
         "reason": "StrangerInInventory",
-        "message": "role mallory can reach the data of this plan's owner and nobody declared it; remove it, or "
-        "declare it",
+        "message": "mallory can reach the data of this plan's owner and nobody declared it; remove it, or declare it",
         "since": before(days=2),
     },
 ]
