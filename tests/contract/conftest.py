@@ -22,6 +22,7 @@ from support.cluster_rig import ClusterRig, KubeClusterRig, MemoryClusterRig
 from support.console import console
 from support.contract_columns import COLUMNS, FORMS
 from support.contract_matrix import Matrix
+from support.counting_pods import counting_rig
 from support.iam_rig import AwsIamRig
 from support.iam_server import IamServer
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
@@ -161,6 +162,12 @@ def rig_awsiam(aws: iam_plan.Setting) -> Rig:
 @pytest.fixture
 def rig_ring(request: pytest.FixtureRequest) -> Rig:
     return ring_rig.RingRig(request.node.stash[FORM])
+
+
+@pytest.fixture
+async def rig_keyring_counters() -> AsyncIterator[Rig]:
+    async with counting_rig() as rig:
+        yield rig
 
 
 @pytest.fixture

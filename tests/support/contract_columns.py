@@ -10,6 +10,7 @@ FORMS: Final = ("Functions", "CreateRole")
 COLUMNS: Final[dict[str, str]] = {  # a fixture's name, and after "-" its form: the backend's field
     "memory": "",
     "memory_issuer": "",
+    "keyring_counters": "keyring",
     **{f"ring-{kind}": field for kind, (field, *_) in ring_rig.KINDS.items()},
     "awsiam": "awsIam",
     "cloudflareaccess": "cloudflareAccess",

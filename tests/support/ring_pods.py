@@ -33,6 +33,8 @@ class AcceptingPod:
     silent: bool = False
     ready: bool = True
     consumer: ConsumerRef | None = None
+    address: str = "10.0.0.9"
+    started: datetime | None = None  # its container; not told where it does not matter
 
 
 @dataclass
@@ -152,7 +154,7 @@ class RingPods:
             namespace="shop",
             name=pod.name,
             uid=f"uid-{pod.name}",
-            address="10.0.0.9",
+            address=pod.address,
             consumer=pod.consumer,
             node="node",
             phase="Running",
@@ -163,7 +165,7 @@ class RingPods:
             probe_image="probe",
             probe_port=9901,
             deliveries=(Delivery("app", init=False, secret=SECRET, key=KEY, way=Way.ENV, place="KEYS"),),
-            container_starts={},
+            container_starts={"app": pod.started} if pod.started is not None else {},
         )
 
     async def restart(self, workload: WorkloadRecord, plan: ObjectKey, generation: int) -> None:

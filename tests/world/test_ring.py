@@ -155,6 +155,19 @@ def test_the_operator_may_die_at_every_write_of_the_ring(strike: Strike) -> None
         assert world.board.struck
 
 
+def test_a_pause_in_watch_gives_the_old_key_back_to_every_acceptor() -> None:
+    """Given two workloads that are restarted one after the other, when both keys shall be valid, then to both."""
+    world = RingWorld()
+    world.ask_for_rotation()
+    world.run(ENOUGH, until=lambda w: w.phase == "Watch")
+    world.cluster.edit_rotation("orders-1", pause=True)
+    world.run(60, until=lambda _world: False)
+    assert world.rotation_status.paused is not None
+    accepting = {p.consumer: set(json.loads(world.cluster.fleet.rings[p.name].reveal_text()))
+                 for p in world.cluster.fleet.pods() if p.consumer in (GATE, WEB)}  # fmt: skip
+    assert accepting == {GATE: {FIRST, NEW}, WEB: {FIRST, NEW}}
+
+
 def test_a_second_rotation_makes_a_key_of_another_name() -> None:
     world = RingWorld()
     world.ask_for_rotation()

@@ -306,6 +306,7 @@ class Observation:
     old_usage: Idle = Idle.UNKNOWN
     use_unseen: bool = False  # nothing can say who uses OLD, and the plan accepts that: pods' proof stands for it
     old_usage_why: str = ""  # where there are no sessions to show: why it is in use, or unknown, in words
+    old_accepted_by: tuple[str, ...] = ()  # who judges credentials, and has just found OLD good
     usage_lag: timedelta = timedelta()  # a use may be shown so much later: the shortest Soak that sees any of now
     old_sessions: tuple[SessionSeen, ...] = ()
     old_attempts: tuple[SessionSeen, ...] = ()  # correct but refused logins since Disable, where the backend tells

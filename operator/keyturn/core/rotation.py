@@ -165,7 +165,7 @@ def stay_paused(rotation: Rotation, seen: Observation, _now: datetime) -> Decisi
 
 
 def reopen_if_missed(rotation: Rotation, seen: Observation, now: datetime) -> Decision | None:
-    """Once OLD is off, any evidence or use of it by a known consumer opens it again at once."""
+    """Once OLD is off, any evidence of it, or rightful use, opens it again at once."""
     if rotation.phase not in OLD_IS_OFF or (missed := _old_is_missed(seen)) is None:
         return None
     return _reopen(rotation, now, missed)
@@ -262,13 +262,16 @@ def _secret_lost(step: Step, lost: Answer, rotation: Rotation, seen: Observation
 
 
 def _old_is_missed(seen: Observation) -> Problem | None:
-    """Evidence or use of OLD by a known consumer."""
+    """Evidence or use of OLD by a known consumer, or use that those who judge it have found good."""
     for pod in seen.pods:
         if pod.proves in (Verdict.OLD, Verdict.MIXED):
             return Problem("PodHoldsOldCredential", f"{pod.name} of {pod.consumer} holds the old credential")
     for use in (*seen.old_sessions, *seen.old_attempts):
         if use.consumer:
             return Problem("OldCredentialMissed", f"{use.consumer} ({use.pod or use.client}) uses the old credential")
+    if seen.old_accepted_by:
+        who = ", ".join(seen.old_accepted_by)
+        return Problem("OldCredentialMissed", f"somebody uses the old credential, and was let in by {who}")
     return None
 
 

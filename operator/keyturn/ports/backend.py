@@ -78,6 +78,7 @@ class Usage:
     idle: Idle
     sessions: tuple[Session, ...] = ()
     blind: str = ""  # why UNKNOWN, in words; or how a backend that lists no sessions knows that it is in use
+    accepted_by: tuple[str, ...] = ()  # who judges a credential, and has just found this one good
 
 
 @dataclass(frozen=True, slots=True)

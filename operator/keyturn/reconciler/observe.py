@@ -102,6 +102,7 @@ class Observer:
             old_usage=Idle.NOT_SEEN if unseen else old.idle,
             use_unseen=unseen,
             old_usage_why=old.blind,
+            old_accepted_by=old.accepted_by,
             usage_lag=scene.provider.capabilities.usage_lag,
             old_sessions=views.told(old.sessions, pods),
             old_attempts=await _attempts(scene, pods),
@@ -210,7 +211,8 @@ def _union(before: Usage, after: Usage) -> Usage:
     sessions = tuple(dict.fromkeys((*before.sessions, *after.sessions)))
     verdicts = {before.idle, after.idle}
     idle = Idle.IN_USE if Idle.IN_USE in verdicts else Idle.UNKNOWN if Idle.UNKNOWN in verdicts else Idle.NOT_SEEN
-    return Usage(idle, sessions, before.blind or after.blind)
+    accepted = tuple(dict.fromkeys((*before.accepted_by, *after.accepted_by)))
+    return Usage(idle, sessions, before.blind or after.blind, accepted)
 
 
 async def _new_id(scene: Scene) -> tuple[str, tuple[Problem, ...]]:

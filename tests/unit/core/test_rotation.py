@@ -133,6 +133,16 @@ class DescribeReopen:
         assert decision.rotation.phase is Phase.WATCH
         assert decision.effects == ()
 
+    @pytest.mark.parametrize("phase", [Phase.DISABLE, Phase.WATCH])
+    def test_a_use_that_was_found_good_opens_it_whoever_it_was(self, phase: Phase) -> None:
+        """Given those who judge OLD have just let somebody in with it, then it is missed, and still good somewhere."""
+        used = off(old_usage=Idle.IN_USE, old_accepted_by=("pod gate-1",))
+        decision = decide(rotation(phase), used, NOW)
+        assert (decision.rotation.phase, decision.rotation.reopened) == (Phase.VERIFY, True)
+        assert decision.effects == (EnableCredential(Side.OLD),)
+        assert isinstance(decision.answer, Wait)
+        assert "pod gate-1" in decision.answer.message
+
     def test_a_crash_before_the_enable_is_made_good_by_the_next_look(self) -> None:
         decision = decide(rotation(Phase.VERIFY, reopened=True), off(), NOW)
         assert decision.effects == (EnableCredential(Side.OLD),)

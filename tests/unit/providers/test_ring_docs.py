@@ -34,7 +34,8 @@ def test_every_reason_is_explained_and_none_that_is_never_given() -> None:
 @pytest.mark.parametrize("field", ["keyring", "generic"])
 def test_the_plan_of_the_page_can_be_opened_as_it_stands_there(field: str) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (PAGES / f"{field}.md").read_text(), re.DOTALL)
-    documents = {one["kind"]: one for block in blocks for one in yaml.safe_load_all(block) if one}
+    parts = [one for block in blocks for one in yaml.safe_load_all(block) if one]
+    documents = {one["kind"]: one for one in parts if "kind" in one}
     provider = CredentialProviderSpec.model_validate(documents["CredentialProvider"]["spec"])
     plan = RotationPlanSpec.model_validate(documents["RotationPlan"]["spec"])
     name = documents["RotationPlan"]["metadata"]["name"]
@@ -44,3 +45,15 @@ def test_the_plan_of_the_page_can_be_opened_as_it_stands_there(field: str) -> No
     opened = there.providers().open(record, PlanRecord(key, "u", 1, "1", plan, there.records()[1].status), None)
     assert opened.mint() != opened.mint()
     assert field in {opener.backend.field for opener in offered() if opener.inside}
+
+
+def test_the_counters_of_the_page_can_be_declared_as_they_stand_there() -> None:
+    (part,) = [
+        one
+        for block in re.findall(r"```yaml\n(.*?)```", (PAGES / "keyring.md").read_text(), re.DOTALL)
+        for one in yaml.safe_load_all(block)
+        if one and "kind" not in one
+    ]
+    there = setting()
+    there.half |= part["keyring"]
+    assert there.open().capabilities.sees_use

@@ -1,6 +1,7 @@
 """Every seeded bug, split by what it breaks. To add one: a value in the file it belongs to."""
 
 from keyturn_dev.mutants.catalogue import (
+    acceptors,
     backward,
     code_spaces,
     incidents,
@@ -25,6 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *standing.MUTANTS,
     *backward.MUTANTS,
     *turns.MUTANTS,
+    *acceptors.MUTANTS,
     *incidents.MUTANTS,
     *code_spaces.MUTANTS,
 )

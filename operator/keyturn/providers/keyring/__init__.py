@@ -11,6 +11,7 @@ OPENER = Opener(
     "keyturn.providers.keyring.provider",
     ABLE,
     "no list of sessions: every pod that signs and every pod that verifies proves which keys it holds, and idle is the "
-    "time in which all signers proved the new one. Not seen: holders outside of the cluster, who is refused.",
+    "time in which all signers proved the new one; where acceptors count the tokens they find good, use is seen (the "
+    "table shows one that does not). Not seen: holders outside of the cluster, who is refused.",
     inside=True,
 )

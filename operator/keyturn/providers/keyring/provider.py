@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import serialization
@@ -13,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Clock, Cluster, Misconfigured, PlanRecord, Probes, Provider, ProviderRecord, SecretRecord
+from keyturn.providers.keyring.counting import Tally
 from keyturn.providers.keyring.kinds import Keyring
+from keyturn.providers.keyring.pages import HttpPages
+from keyturn.providers.keyring.uses import CountedUses, Pages
 from keyturn.providers.opening import Open
 from keyturn.providers.ring.kinds import Format
 from keyturn.providers.ring.provider import RingProvider
@@ -23,29 +27,36 @@ _BYTES: Final = 32
 _RSA_BITS: Final = 3072
 
 
-def opened_inside(clock: Clock, cluster: Cluster, probes: Probes) -> Open:
-    """Opens plans for the whole process."""
-    _ = clock
+def opened_inside(clock: Clock, cluster: Cluster, probes: Probes, pages: Pages | None = None) -> Open:
+    """Opens plans for the whole process: what acceptors counted is remembered here."""
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    reads = pages or HttpPages()
 
     def open_(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
         _ = admin
         settings = read_settings("keyring", Keyring, record, plan)
-        wish = plan.spec.backend
-        kind = wish.key if isinstance(wish, Keyring) else ""
-        _require_fitting(kind, settings.form)
-        return RingProvider(settings, cluster, probes, MAKING[kind])
+        wish = cast("Keyring", settings.wish)  # read_settings has looked
+        _require_fitting(wish, settings.form)
+        uses = CountedUses(wish.counters, reads, clock, tallies[plan.uid]) if wish.counters else None
+        return RingProvider(settings, cluster, probes, MAKING[wish.key], uses)
 
     return open_
 
 
-def _require_fitting(kind: str, form: Format) -> None:
-    """A public key is published, a shared one never is."""
-    private = kind in ("Ed25519", "Rsa")
+def _require_fitting(wish: Keyring, form: Format) -> None:
+    """A public key is published, a shared one never is; and only keys with ids can be told apart by counters."""
+    private = wish.key in ("Ed25519", "Rsa")
     if private is not (form is Format.JWKS):
         raise Misconfigured(
             "FormatDoesNotFit",
-            f"spec.keyring.key {kind} and acceptors.secret.format {form} do not fit: private keys (Ed25519, Rsa) are "
-            "published as Jwks, and shared keys (Hmac, Fernet) never are.",
+            f"spec.keyring.key {wish.key} and acceptors.secret.format {form} do not fit: private keys (Ed25519, Rsa) "
+            "are published as Jwks, and shared keys (Hmac, Fernet) never are.",
+        )
+    if wish.counters is not None and not form.named:
+        raise Misconfigured(
+            "FormatDoesNotFit",
+            f"spec.keyring.counters and acceptors.secret.format {form} do not fit: in a list keys have no ids that "
+            "anybody could count by.",
         )
 
 

@@ -33,6 +33,7 @@ from keyturn.providers.ring.formats import Ring
 from keyturn.providers.ring.kinds import ABLE
 from keyturn.providers.ring.settings import Settings
 from keyturn.providers.ring.tags import RingTag
+from keyturn.providers.ring.uses import Uses
 from keyturn.providers.ring.view import View, look
 from keyturn.providers.values import require_escrowed, require_fit
 
@@ -43,12 +44,19 @@ _BY_HAND = "remove it from the Secret"
 class RingProvider:
     """Satisfies ``ports.Provider`` for one plan."""
 
-    capabilities = ABLE
     issuer = None
 
-    def __init__(self, settings: Settings, cluster: Cluster, probes: Probes, mint: Callable[[], Sealed]) -> None:
-        self._settings, self._cluster, self._mint = settings, cluster, mint
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        probes: Probes,
+        mint: Callable[[], Sealed],
+        uses: Uses | None = None,
+    ) -> None:
+        self._settings, self._cluster, self._mint, self._uses = settings, cluster, mint, uses
         self._accepting = Accepting(settings, cluster, probes)
+        self.capabilities = ABLE if uses is None else replace(ABLE, sees_use=True, usage_lag=settings.wish.lifetime)
 
     # --------------------------------------------------------------------------------------------- looking
 
@@ -82,7 +90,8 @@ class RingProvider:
         declared = set(self._settings.wish.acceptors.known)
         rest = [one for one in (*tag.disabled, *tag.retired) if one not in ids]
         shown = [one for one in (*ids, *rest) if one not in declared or one in view.values]
-        return tuple(self._principal(id_, view) for id_ in shown)
+        closed = await self._half_open(view)
+        return tuple(self._principal(id_, view, closed=id_ == closed) for id_ in shown)
 
     async def preflight(self, current: Credential | None, clients: Sequence[str] = ()) -> Checklist:
         """The whole checklist."""
@@ -96,6 +105,7 @@ class RingProvider:
             *checks.of_secret(self._settings, view.record, view.tag, others),
             *checks.of_keys(self._settings, view.ring, current),
             *checks.of_workloads(self._settings, workloads, pods),
+            *(await self._uses.problems(current.id, pods) if self._uses and current is not None else ()),
         )
         return Checklist(found)
 
@@ -135,9 +145,15 @@ class RingProvider:
         return Trial.REFUSED
 
     async def usage(self, ids: Sequence[str], control: Credential) -> Mapping[str, Usage]:
-        """Nobody can say: no server lists who presents a key."""
-        _ = control
-        return dict.fromkeys(ids, Usage(Idle.UNKNOWN, blind="nobody lists who uses a key"))
+        """What acceptors count, where they do; else nobody can say: no server lists who presents a key."""
+        if self._uses is None:
+            return dict.fromkeys(ids, Usage(Idle.UNKNOWN, blind="nobody lists who uses a key"))
+        view = await self._view(control)
+        if not view.ring.holds(control):
+            return dict.fromkeys(ids, Usage(Idle.UNKNOWN, blind="the key that must be counted too is not accepted"))
+        pods = await self._accepting.pods(await self._accepting.workloads())
+        counted = frozenset({control.id, *(id_ for id_ in ids if view.ring.entry(id_))})
+        return await self._uses.told(ids, counted, pods)
 
     async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
         """Nobody tells."""
@@ -203,13 +219,26 @@ class RingProvider:
     async def _view(self, *at_hand: Credential) -> View:
         return await look(self._settings, self._cluster, *at_hand)
 
-    def _principal(self, id_: str, view: View) -> Principal:
+    async def _half_open(self, view: View) -> str:
+        """OLD, while it stands in the ring again and an acceptor was not told to follow yet: closed, as ever it was.
+
+        Who reopens it from Disable or Watch asks once, and looks here whether to ask again.
+        """
+        old = self._settings.plan.status.current_id
+        back = view.ring.entry(old) is not None and view.tag.version and old not in view.tag.before
+        if not back or not self._settings.plan.status.active_rotation:
+            return ""
+        standing = await self._accepting.standing(view.ring.written(), None, view.tag.version)
+        return old if standing.stale(view.tag.version, urgent=True) else ""
+
+    def _principal(self, id_: str, view: View, *, closed: bool) -> Principal:
         ours = id_ in view.values or view.ring.entry(id_) is None
         why = (
             f"an entry of {self._settings.where} that is not this plan's; {_BY_HAND}, or declare it in acceptors.known"
         )
         touched, plan = view.tag.touched, view.tag.plan if ours else ""
-        return Principal(id_, view.state(id_), plan, touched, stranger=not ours, why="" if ours else why)
+        state = Existence.DISABLED if closed else view.state(id_)
+        return Principal(id_, state, plan, touched, stranger=not ours, why="" if ours else why)
 
     async def _put(self, op: Op, new: Credential, out: Sequence[str], *, at_once: bool = False) -> None:
         require_fit(new.value)
