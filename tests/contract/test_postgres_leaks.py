@@ -125,6 +125,7 @@ async def strike(setting: Setting, call: str, saboteur: Saboteur) -> list[str]:
     own = OwnSessions()
     provider = setting.open(own)
     provider._connector._connection = sabotaged(saboteur, own)
+    provider._connector._rotators = sabotaged(saboteur, own)
     try:
         said = [repr(await CALLS[call](provider))]
     except KeyturnError as error:

@@ -59,9 +59,13 @@ class MemoryCluster:
         self.said: list[Announcement] = []
         self.overheard: Callable[[str], None] = lambda _words: None  # hears every Event
         self.other_plans: list[PlanRecord] = []
+        self.other_rotations: dict[ObjectKey, RotationRecord] = {}
+        self.other_providers: list[ProviderRecord] = []
+        self.replicas: list[PodRecord] = []  # of Keyturn's operator
         self.secret_shown: dict[str, object] = {}  # fields of the consumers' Secret that differ
         self.bystanders: list[Pod] = []  # pods that reference the Secret and belong to no simulated workload
         self.admin_exists = True
+        self.admin_data: dict[str, Sealed] = {}
         self.provider_allows: dict[str, list[str]] = {"owners": ["orders"], "slots": ["orders_*"]}
         self.admits_namespace = True
         self.provider_minimum = 0  # approvals
@@ -87,13 +91,13 @@ class MemoryCluster:
         return self.the_plan if self.the_plan is not None and self.the_plan.key == key else None
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
-        del namespace
         await self._ask("plans")
-        return [*([self.the_plan] if self.the_plan is not None else []), *self.other_plans]
+        found = [*([self.the_plan] if self.the_plan is not None else []), *self.other_plans]
+        return [plan for plan in found if namespace in (None, plan.key.namespace)]
 
     async def rotation(self, key: ObjectKey) -> RotationRecord | None:
         await self._ask("rotation")
-        return self.the_rotations.get(key.name)
+        return self.other_rotations.get(key) or self.the_rotations.get(key.name)
 
     async def rotations(self, plan: ObjectKey, *, finished: bool = True) -> Sequence[RotationRecord]:
         await self._ask("rotations")
@@ -102,9 +106,21 @@ class MemoryCluster:
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         await self._ask("provider")
+        ref = plan.spec.provider_ref
+        for other in self.other_providers:
+            here = not other.key.namespace or other.key.namespace == plan.key.namespace
+            if here and (other.kind, other.key.name) == (ref.kind, ref.name):
+                return other
+        return self._provider(plan.key.namespace)
+
+    async def providers(self, admin: ObjectKey) -> Sequence[ProviderRecord]:
+        await self._ask("providers")
+        return [one for one in (self._provider("shop"), *self.other_providers) if one.admin_key == admin]
+
+    def _provider(self, namespace: str) -> ProviderRecord:
         allows = tuple((k, tuple(v)) for k, v in self.provider_allows.items())
         spec = provider_spec(allows, self.provider_minimum)
-        key = ObjectKey(plan.key.namespace, "db")
+        key = ObjectKey(namespace, "db")
         return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace, self.editors)
 
     async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
@@ -216,7 +232,7 @@ class MemoryCluster:
     async def secret(self, key: ObjectKey) -> SecretRecord | None:
         await self._ask("secret")
         if key.name == "admin":
-            return SecretRecord(key, "admin-uid", "1", {}, {}) if self.admin_exists else None
+            return SecretRecord(key, "admin-uid", "1", self.admin_data, {}) if self.admin_exists else None
         if not self.secret_data:
             return None
         writers, version = dict(self.secret_writers), str(self.secret_version)
@@ -313,6 +329,10 @@ class MemoryCluster:
         await self._ask("pods")
         pods = (*self.fleet.pods(), *self.bystanders)
         return [pod_record(p, namespace, secret, self.workloads.get(p.consumer)) for p in pods]
+
+    async def operators(self) -> Sequence[PodRecord]:
+        await self._ask("operators")
+        return list(self.replicas)
 
     def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
         """Plans of the simulated world are polled, unless a test says that changes are heard."""

@@ -10,6 +10,7 @@ from keyturn.core.rotation import FINISHED
 from support.agreement import ANN
 from support.consent import AskingWorld
 from support.people import accept_losses
+from support.rotator_world import RotatorWorld
 from support.world import API, World
 
 HELD_FOR = timedelta(seconds=12)
@@ -104,6 +105,11 @@ def _issued_contained() -> World:
     return World(issues=True, request={"planRef": {"name": "orders"}, "mode": "Containment"})
 
 
+def _rotator(abort_in: str | None = None) -> Callable[[], World]:
+    """Another plan's provider logs in with what is rotated, and works on all the while."""
+    return lambda: RotatorWorld(abort_in=abort_in)
+
+
 SCENARIOS: dict[str, Scenario] = {
     "rotation": Scenario(World),
     "rollback": Scenario(_rollback, ends="RolledBack"),
@@ -116,4 +122,6 @@ SCENARIOS: dict[str, Scenario] = {
     "issued": Scenario(_issued()),
     "issued-back": Scenario(_issued("Watch"), ends="RolledBack"),
     "issued-contained": Scenario(_issued_contained, goes_back=False),
+    "rotator": Scenario(_rotator()),
+    "rotator-back": Scenario(_rotator("Watch"), ends="RolledBack"),
 }

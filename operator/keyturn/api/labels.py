@@ -16,6 +16,8 @@ EDITED_BY = f"edited-by.{GROUP}/"  # annotations of plans and providers: any nam
 
 WRITTEN_FOR = f"{GROUP}/written-for"  # annotation of the consumers' Secret: rotation uid/generation of our last write
 
+OPERATORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=operator"  # selects them, pods and Deployment
+
 PROBE_CONTAINER = "keyturn-probe"
 CHALLENGE_PORT = 9901
 READINESS_PORT = 9902

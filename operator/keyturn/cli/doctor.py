@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from keyturn.api.labels import OPERATORS
 from keyturn.cli.reach import MASTERS, Deed, Rights, of_kubernetes, who_may
 from keyturn.cli.session import Session
 from keyturn.kube.approvals import flaws
@@ -14,7 +15,6 @@ from keyturn.ports import Misconfigured
 _RBAC = "rbac.authorization.k8s.io"
 _HOME = f"/apis/{_RBAC}/v1"
 _ADMISSION = "admissionregistration.k8s.io"
-_OPERATORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _power(what: str, deeds: tuple[Deed, ...], rights: Rights) -> Power:
 
 async def _operator(session: Session) -> tuple[str, str, list[str]]:
     """Of several operators the one that serves this namespace: its policies are bound here, or most nearly so."""
-    accounts = await session.api.collect("/apis/apps/v1/deployments", _account, labelSelector=_OPERATORS)
+    accounts = await session.api.collect("/apis/apps/v1/deployments", _account, labelSelector=OPERATORS)
     found = [(home, user, await flaws(session.api.read, user, session.namespace)) for home, user in accounts]
     if not found:
         raise Misconfigured("NoOperator", "no operator of Keyturn runs here; install the chart")

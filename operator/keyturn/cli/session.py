@@ -15,6 +15,7 @@ from kubernetes.aio.config.kube_config import KubeConfigMerger
 
 from keyturn.api.base import API_VERSION
 from keyturn.api.kinds import PLAN, ROTATION, RotationSpec
+from keyturn.api.labels import OPERATORS
 from keyturn.cli.objects import plan_of, rotation_of
 from keyturn.core.model import ObjectKey
 from keyturn.injector.patch import Interest, interest_of
@@ -25,7 +26,6 @@ from keyturn.ports import Misconfigured, PlanRecord, RotationRecord
 
 T = TypeVar("T")
 _WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-_OPERATORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=operator"
 _INJECTORS = "app.kubernetes.io/name=keyturn,app.kubernetes.io/component=injector"
 
 
@@ -133,7 +133,7 @@ class Session:
 
     async def operator_namespace(self, otherwise: str) -> str:
         """Where the operator runs, and so the escrow is. Raises Misconfigured unless one runs here: what to do then."""
-        found = await self.api.collect("/apis/apps/v1/deployments", _home, labelSelector=_OPERATORS)
+        found = await self.api.collect("/apis/apps/v1/deployments", _home, labelSelector=OPERATORS)
         if len(set(found)) != 1:
             raise Misconfigured("OperatorNotFound", f"found {len(set(found))} operators; {otherwise}")
         return found[0]

@@ -43,7 +43,15 @@ from keyturn.core.steps import Decision, Step, enter
 NEW, OLD = Side.NEW, Side.OLD
 
 # What blocks an ordinary rotation and must not block this one: whoever holds OLD could bring it about, or it can wait.
-_EXCUSED = frozenset({"StrangerInInventory", "UnknownSession", "BlindSoak", "BlindWatch", "WatchTooShort"})
+_EXCUSED = frozenset({
+    "StrangerInInventory",
+    "UnknownSession",
+    "BlindSoak",
+    "BlindWatch",
+    "WatchTooShort",
+    "RotatorTurning",
+    "RotatorInUse",
+})  # fmt: skip
 _EXCUSED_IN_CONTAINMENT = _EXCUSED | {
     "ConsumerMissing",
     "ConsumerPaused",
@@ -52,6 +60,7 @@ _EXCUSED_IN_CONTAINMENT = _EXCUSED | {
     "ConsumerWouldBeUnavailable",
     "NoConsumer",
     "ProbeSilent",
+    "RotatorUnproven",
 }
 
 

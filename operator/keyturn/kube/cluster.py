@@ -44,10 +44,12 @@ class KubeCluster:
         operator_namespace: str,
         identity: str,
         clock: Clock,
+        namespaces: Sequence[str] = (),  # that are served; none: all
         following: Following | None = None,  # None: nothing is watched, and plans are polled
     ) -> None:
         pods = Pods(client)
-        self._plans = Plans(client, operator_namespace)
+        self._plans = Plans(client, operator_namespace, namespaces)
+        self._home = operator_namespace
         self._approvals = Approvals(client)
         self._secrets = Secrets(client)
         self._escrow = EscrowStore(client, operator_namespace)
@@ -62,7 +64,7 @@ class KubeCluster:
         return await self._plans.plan(key)
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
-        """All of a namespace, or of the cluster."""
+        """All of a namespace, or of all that are served."""
         return await self._plans.plans(namespace)
 
     async def rotation(self, key: ObjectKey) -> RotationRecord | None:
@@ -76,6 +78,10 @@ class KubeCluster:
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """Raises Misconfigured if there is none."""
         return await self._plans.provider(plan)
+
+    async def providers(self, admin: ObjectKey) -> Sequence[ProviderRecord]:
+        """Those that log in with what this Secret holds."""
+        return await self._plans.providers(admin)
 
     async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
         """All that name this rotation."""
@@ -149,6 +155,10 @@ class KubeCluster:
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         """Of these workloads, and any other that references the Secret."""
         return await self._pods.records(workloads, namespace, secret)
+
+    async def operators(self) -> Sequence[PodRecord]:
+        """Every replica."""
+        return await self._pods.operators(self._home)
 
     def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
         """True if a change would wake the plan."""

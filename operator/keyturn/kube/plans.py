@@ -6,8 +6,8 @@ memory there is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
@@ -37,6 +37,7 @@ from keyturn.ports.records import STATUS_UNREADABLE
 M = TypeVar("M", bound=BaseModel)
 
 _OF_PLAN, _PHASE = ROTATION.fields_selected
+_CLUSTERED = "ClusterCredentialProvider"
 
 
 @cache
@@ -52,9 +53,10 @@ def _unparsed() -> RotationPlanSpec:
 class Plans:
     """RotationPlans, Rotations and providers."""
 
-    def __init__(self, client: KubeClient, operator_namespace: str) -> None:
+    def __init__(self, client: KubeClient, operator_namespace: str, namespaces: Sequence[str] = ()) -> None:
         self._client = client
         self._operator_namespace = operator_namespace
+        self._namespaces = tuple(namespaces)  # that are served; none: all
         self._selects = True  # the API server picks by field: since 1.31, with the CRDs of this version
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:
@@ -63,8 +65,12 @@ class Plans:
         return None if found is None else plan_of(found)
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
-        """All of a namespace, or of the cluster."""
-        return await self._client.collect(paths.ours(paths.PLANS, namespace), plan_of)
+        """All of a namespace, or of all that are served. One that is not served has no plans."""
+        if namespace is not None and self._namespaces and namespace not in self._namespaces:
+            return []
+        where = (namespace,) if namespace is not None else self._namespaces or (None,)
+        found = [await self._client.collect(paths.ours(paths.PLANS, one), plan_of) for one in where]
+        return [plan for plans in found for plan in plans]
 
     async def rotation(self, key: ObjectKey) -> RotationRecord | None:
         """Consistent; None if it does not exist. Raises Misconfigured if it cannot be understood."""
@@ -94,23 +100,51 @@ class Plans:
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """The provider that a plan names. Raises Misconfigured if there is none, or it does not parse."""
         ref = plan.spec.provider_ref
-        clustered = ref.kind == "ClusterCredentialProvider"
-        namespace = "" if clustered else plan.key.namespace
-        found = await self._client.read(paths.ours(paths.plural_of(ref.kind), namespace or None, ref.name))
+        namespace = None if ref.kind == _CLUSTERED else plan.key.namespace
+        found = await self._client.read(paths.ours(paths.plural_of(ref.kind), namespace, ref.name))
         if found is None:
             raise Misconfigured(
                 "ProviderMissing", f"There is no {ref.kind} {ref.name}: make it, or change spec.providerRef."
             )
+        record = self._provider_of(ref.kind, found)
+        return replace(record, admits_namespace=await self._admits(record.spec, plan.key.namespace))
+
+    async def providers(self, admin: ObjectKey) -> Sequence[ProviderRecord]:
+        """Those whose rotator logs in with what this Secret holds. One that does not parse opens nothing: left out."""
+        asked = [("CredentialProvider", admin.namespace)]
+        if admin.namespace == self._operator_namespace:
+            asked.append((_CLUSTERED, ""))
+
+        def uses(kind: str) -> Callable[[Json], ProviderRecord | None]:
+            def project(found: Json) -> ProviderRecord | None:
+                try:
+                    record = self._provider_of(kind, found)
+                except Misconfigured:
+                    return None
+                return record if record.admin_key == admin else None
+
+            return project
+
+        found = [
+            await self._client.collect(paths.ours(paths.plural_of(kind), namespace or None), uses(kind))
+            for kind, namespace in asked
+        ]
+        return [record for records in found for record in records]
+
+    def _provider_of(self, kind: str, found: Json) -> ProviderRecord:
+        """Raises Misconfigured if it does not parse."""
+        clustered = kind == _CLUSTERED
         spec, broken = _parsed(ClusterCredentialProviderSpec if clustered else CredentialProviderSpec, found, "spec")
         if spec is None:
-            raise Misconfigured("ProviderUnreadable", f"{ref.kind} {ref.name} cannot be understood: {broken}.")
+            raise Misconfigured(
+                "ProviderUnreadable", f"{kind} {text(found, 'metadata', 'name')} cannot be understood: {broken}."
+            )
         return ProviderRecord(
-            kind=ref.kind,
-            key=ObjectKey(namespace, ref.name),
+            kind=kind,
+            key=_key(found),
             uid=text(found, "metadata", "uid"),
             generation=number(found, "metadata", "generation"),
             spec=spec,
-            admits_namespace=await self._admits(spec, plan.key.namespace),
             annotations=strings(found, "metadata", "annotations"),
             secrets_in=self._operator_namespace if clustered else "",
         )

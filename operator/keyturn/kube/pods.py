@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from posixpath import normpath
 
-from keyturn.api.labels import CHALLENGE_PORT, PROBE_CONTAINER, restart_annotation
+from keyturn.api.labels import CHALLENGE_PORT, OPERATORS, PROBE_CONTAINER, restart_annotation
 from keyturn.core.delivery import deliveries
 from keyturn.core.evidence import RunsAs
 from keyturn.core.model import ConsumerRef, ObjectKey
@@ -67,6 +67,11 @@ class Pods:
         traced = [replace(one.pod, consumer=_traced(one, sets)) for one in found]
         refs = {workload.ref for workload in workloads}
         return sorted((pod for pod in traced if pod.deliveries or pod.consumer in refs), key=lambda pod: pod.name)
+
+    async def operators(self, namespace: str) -> Sequence[PodRecord]:
+        """The operator's own pods, terminating ones included."""
+        path = paths.core("pods", ObjectKey(namespace, ""))
+        return await self._client.collect(path, lambda found: pod_of(found, ""), labelSelector=OPERATORS)
 
     async def leaving(self, namespace: str, lost: Sequence[str] = ()) -> frozenset[str]:
         """The uids of Deployments that still have terminating pods, but for the lost. Asks for metadata only."""

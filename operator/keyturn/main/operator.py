@@ -96,6 +96,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
         operator_namespace=settings.operator_namespace,
         identity=identity,
         clock=clock,
+        namespaces=settings.namespaces,
         following=following,
     )
     probes = ProbeClient(Keyring(cluster, settings.operator_namespace), cluster, settings.probe_images, clock)
@@ -106,8 +107,7 @@ async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.E
     in_cluster = settings.kubeconfig is None
 
     async def everything() -> Sequence[ObjectKey]:
-        found = [await cluster.plans(namespace) for namespace in settings.namespaces or (None,)]
-        return [plan.key for plans in found for plan in plans]
+        return [plan.key for plan in await cluster.plans()]
 
     def leading(epoch: int) -> None:
         _tell_lead(metrics, epoch)

@@ -40,6 +40,11 @@ class PlanRecord:
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     invalid: Problem | None = None  # the stored object does not parse (an older or newer version wrote it)
 
+    @property
+    def secret_key(self) -> ObjectKey:
+        """The consumers' Secret."""
+        return ObjectKey(self.key.namespace, self.spec.secret.name)
+
 
 @dataclass(frozen=True, slots=True)
 class RotationRecord:
@@ -68,6 +73,12 @@ class ProviderRecord:
     admits_namespace: bool = True  # namespaceSelector of the cluster-scoped kind
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets_in: str = ""  # where its Secrets live, of the cluster-scoped kind: the operator's namespace
+
+    @property
+    def admin_key(self) -> ObjectKey | None:
+        """The Secret with the rotator's own credential; None where there is none to log in with."""
+        name = self.spec.backend.admin_secret if self.spec.backend is not None else ""
+        return ObjectKey(self.secrets_in or self.key.namespace, name) if name else None
 
 
 @dataclass(frozen=True, slots=True)

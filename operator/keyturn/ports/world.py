@@ -32,7 +32,7 @@ class Cluster(Protocol):
         ...
 
     async def plans(self, namespace: str | None = None) -> Sequence[PlanRecord]:
-        """All plans of a namespace; None: of every namespace that we may see."""
+        """All plans of a namespace; None: of every namespace that is served. Of one that is not: none."""
         ...
 
     async def rotation(self, key: ObjectKey) -> RotationRecord | None:
@@ -45,6 +45,10 @@ class Cluster(Protocol):
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         """The provider of a plan. Raises Misconfigured when it does not exist."""
+        ...
+
+    async def providers(self, admin: ObjectKey) -> Sequence[ProviderRecord]:
+        """Those whose rotator logs in with what this Secret holds. Whom they admit is not asked."""
         ...
 
     async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
@@ -125,6 +129,10 @@ class Cluster(Protocol):
 
     async def pods(self, workloads: Sequence[WorkloadRecord], namespace: str, secret: str) -> Sequence[PodRecord]:
         """All pods of these workloads and any other pod that references the Secret; terminating ones included."""
+        ...
+
+    async def operators(self) -> Sequence[PodRecord]:
+        """The pods of Keyturn's operator, every replica: from there rotators log in."""
         ...
 
     def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:

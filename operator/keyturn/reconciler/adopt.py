@@ -26,7 +26,7 @@ from keyturn.ports import (
     RotationRecord,
     SecretRecord,
 )
-from keyturn.reconciler import checklist
+from keyturn.reconciler import checklist, rotators
 from keyturn.reconciler.drift import undrifted
 from keyturn.reconciler.pacing import AGAIN, AT_REST, not_ready_since, patience
 
@@ -62,10 +62,9 @@ class Adopter:
             return None
 
     async def _admin(self, found: ProviderRecord) -> SecretRecord | None:
-        name = _backend(found).admin_secret
-        if not name:
+        _backend(found)
+        if (key := found.admin_key) is None:
             return None
-        key = ObjectKey(found.secrets_in or found.key.namespace, name)
         admin = await self._cluster.secret(key)
         if admin is None:
             raise Misconfigured(
@@ -83,17 +82,19 @@ class Adopter:
             raise Misconfigured("SecretNotAllowed", f"the provider's allow.secrets does not list {name}; ask its owner")
         if admin is not None and admin.key == ObjectKey(plan.key.namespace, name):
             raise Misconfigured(
-                "SecretIsAdmin", "secret.name is the provider's own admin Secret; name the consumers' one"
+                "SecretIsAdmin",
+                "secret.name is the provider's own admin Secret; name the consumers' one, or "
+                "rotate it through another provider (docs/security.md)",
             )
 
     # ------------------------------------------------------------------------------------------- adoption
 
-    async def adopt(self, plan: PlanRecord, provider: Provider, place: Place) -> timedelta:
+    async def adopt(self, plan: PlanRecord, opened: Opened) -> timedelta:
         """Take over the current credential without changing anything: it must render back, and it must work."""
         now = self._clock.now()
         try:
-            system = await provider.identify()  # says best what is wrong with address, certificate or rotator
-            credential = await self._current(plan, provider, place)
+            system = await opened.provider.identify()  # says best what is wrong with address, certificate or rotator
+            credential = await self._current(plan, opened)
         except KeyturnError as error:
             await self.say(plan, error.problem)
             return patience(not_ready_since(plan.status), now, least=AGAIN, most=AT_REST)
@@ -111,23 +112,24 @@ class Adopter:
         await self._cluster.announce(plan.key, "RotationPlan", plan.uid, Announcement(Reason.ADOPTED, words))
         return timedelta()
 
-    async def _current(self, plan: PlanRecord, provider: Provider, place: Place) -> Credential:
-        spec = plan.spec
+    async def _current(self, plan: PlanRecord, opened: Opened) -> Credential:
+        spec, provider = plan.spec, opened.provider
         for key, template in spec.secret.keys.items():
             if unknown := unknown_placeholders(template):
                 raise Misconfigured(
                     "UnknownPlaceholder", f"secret.keys.{key} names {{{unknown[0]}}}, which nobody fills"
                 )
-        secret = await self._cluster.secret(checklist.secret_key(plan))
+        secret = await self._cluster.secret(plan.secret_key)
         blocking = [
             *checklist.secret_problems(spec, secret),
             *checklist.plan_problems(spec, provider),
             *await checklist.shared(self._cluster, plan),
+            *await rotators.problems(self._cluster, plan, opened.terms),
         ]
         if blocking or secret is None:
             raise Misconfigured(blocking[0].reason, blocking[0].message)
         try:
-            login = extract(spec.secret.keys, secret.data, place)
+            login = extract(spec.secret.keys, secret.data, opened.place)
         except TemplateMismatch as error:
             raise Misconfigured("TemplateMismatch", f"secret.keys: {error}") from None
         credential = Credential(login.username, login.password)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from keyturn.api.plan_kinds import Consumer, RotationPlanSpec
 from keyturn.core.delivery import split_delivery
 from keyturn.core.evidence import Testimony
-from keyturn.core.model import ConsumerRef, Mode, ObjectKey, Problem, SessionSeen
+from keyturn.core.model import ConsumerRef, Mode, Problem, SessionSeen
 from keyturn.core.schedule import InvalidSchedule, Schedule, Window, check
 from keyturn.ports import (
     Checklist,
@@ -27,6 +27,7 @@ from keyturn.ports import (
     SecretRecord,
     WorkloadRecord,
 )
+from keyturn.reconciler import rotators
 
 if TYPE_CHECKING:
     from keyturn.reconciler.scene import Scene
@@ -76,7 +77,9 @@ async def problems(
         *plan_problems(spec, scene.provider),
         *secret_problems(spec, secret),
         *await shared(cluster, scene.plan),
-        *consumer_problems(spec, workloads, scene.plan.key.namespace),
+        *await rotators.problems(cluster, scene.plan, scene.terms),
+        *await rotators.busy(cluster, scene.terms, scene.served),
+        *consumer_problems(spec, workloads, scene.plan.key.namespace, somebody_else=bool(scene.served)),
         *strangers(inventory),
         *backend.problems,
     )
@@ -173,19 +176,25 @@ async def shared(cluster: Cluster, plan: PlanRecord) -> list[Problem]:
     return found
 
 
-def consumer_problems(spec: RotationPlanSpec, workloads: Sequence[WorkloadRecord], namespace: str) -> list[Problem]:
-    """Consumers must be there, settled and healthy, and able to roll without losing their last pod."""
+def consumer_problems(
+    spec: RotationPlanSpec, workloads: Sequence[WorkloadRecord], namespace: str, *, somebody_else: bool = False
+) -> list[Problem]:
+    """Consumers must be there, settled and healthy, and able to roll without losing their last pod.
+
+    ``somebody_else``: Keyturn itself uses the Secret, as a provider's rotator; then no pod has to.
+    """
     known = {w.ref for w in workloads}
     found = [
         Problem("ConsumerMissing", f"{wish.kind}/{wish.name} does not exist; correct consumers.list or create it")
         for wish in spec.consumers.listed
         if ConsumerRef(wish.kind, namespace, wish.name) not in known
     ]
-    if not workloads:
+    if not workloads and not somebody_else:
         found.append(
             Problem(
                 "NoConsumer",
-                f"no workload references Secret {spec.secret.name}; list one in consumers.list or correct secret.name",
+                f"no workload references Secret {spec.secret.name}, and no plan's provider logs in with it; list a "
+                "workload in consumers.list or correct secret.name",
             )
         )
     allowed = {c.name for c in spec.consumers.listed if c.allow_unavailable}
@@ -279,8 +288,3 @@ def silent_probes(pods: Sequence[PodRecord], testimonies: Mapping[str, Testimony
 def secret_allowed(patterns: Sequence[str], name: str) -> bool:
     """Does the provider let plans write this Secret?"""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def secret_key(plan: PlanRecord) -> ObjectKey:
-    """The consumers' Secret."""
-    return ObjectKey(plan.key.namespace, plan.spec.secret.name)

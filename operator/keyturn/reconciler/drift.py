@@ -108,7 +108,7 @@ class Lookout:
         return seen
 
     async def _secret(self, plan: PlanRecord, escrow: Escrow, place: Place) -> Found:
-        return of_secret(plan, await self._cluster.secret(checklist.secret_key(plan)), escrow, place)
+        return of_secret(plan, await self._cluster.secret(plan.secret_key), escrow, place)
 
 
 async def _asked(question: Awaitable[Found]) -> Found:

@@ -63,7 +63,7 @@ class Reconciler:
         self._cluster, self._clock, self._reporter = cluster, clock, reporter
         self._adopter = adopt.Adopter(cluster, providers, probes, clock)
         self._desk = plans.Desk(cluster, probes, clock, reporter)
-        self._observer = Observer(cluster, probes, clock)
+        self._observer = Observer(cluster, providers, probes, clock)
         self._recovery = recovery.Recovery(cluster, clock)
         self._actor = Actor(cluster, probes, clock, epoch)
         self._clocks: dict[str, model.Clock] = {}  # rebuildable: without it, observed time starts again
@@ -124,7 +124,7 @@ class Reconciler:
         opened: Opened,
     ) -> timedelta | None:
         if not plan.status.adopted_at:
-            return await self._adopter.adopt(plan, opened.provider, opened.place)
+            return await self._adopter.adopt(plan, opened)
         if recovery.lost(plan, active) and await self._recovery.recover(plan, active, opened.provider):
             return SOON  # not at once: its name may be taken by a Rotation of another plan
         if active is None or not _going_on(active):

@@ -14,12 +14,14 @@ from keyturn.core.model import (
     Mode,
     Observation,
     Phase,
+    PodProof,
     Problem,
     Reach,
     Sameness,
     SessionSeen,
     Side,
     Trial,
+    Verdict,
 )
 from keyturn.core.rotation import tries
 from keyturn.core.schedule import open_now
@@ -35,11 +37,12 @@ from keyturn.ports import (
     PodRecord,
     Principal,
     Probes,
+    Providers,
     SecretRecord,
     Usage,
     WorkloadRecord,
 )
-from keyturn.reconciler import approvals, checklist
+from keyturn.reconciler import approvals, checklist, rotators
 from keyturn.reconciler import scene as views
 from keyturn.reconciler.record import target
 from keyturn.reconciler.scene import NOT_ABOUT_NEW, QUIET, Scene
@@ -63,8 +66,8 @@ class Sight:
 class Observer:
     """Looks at cluster, backend and probes."""
 
-    def __init__(self, cluster: Cluster, probes: Probes, clock: Clock) -> None:
-        self._cluster, self._probes, self._clock = cluster, probes, clock
+    def __init__(self, cluster: Cluster, providers: Providers, probes: Probes, clock: Clock) -> None:
+        self._cluster, self._providers, self._probes, self._clock = cluster, providers, probes, clock
         self._asking = approvals.Asking(cluster)
 
     async def look(self, scene: Scene) -> Sight:
@@ -84,12 +87,19 @@ class Observer:
             raise Misconfigured("EscrowMissing", "the escrow of this plan is gone; restore it before anything else")
         scene = scene.knowing(escrow)
         rotation = scene.rotation
-        frozen, (secret, workloads, pods), (inventory, new_id, no_slot, tried) = await asyncio.gather(
-            self._cluster.frozen(plan), self._ask_cluster(scene), self._ask_backend(scene, escrow)
+        frozen, (secret, workloads, pods), (inventory, new_id, no_slot, tried), served = await asyncio.gather(
+            self._cluster.frozen(plan),
+            self._ask_cluster(scene),
+            self._ask_backend(scene, escrow),
+            rotators.served(self._cluster, plan),
         )
+        scene = replace(scene, served=served)
         usages, testimonies = await self._sessions_and_pods(scene, escrow, pods, new_id)
         sessions = [s for usage in usages.values() for s in usage.sessions]
         proofs = views.proofs(scene, pods, workloads, testimonies, sessions, new_id)
+        held = views.secret_view(scene, escrow, secret)
+        ours = await self._ask_ourselves(scene, secret, held.holds)  # after the sessions: it opens some
+        known = (*pods, *(await self._cluster.operators() if served else ()))
         old = usages.get(rotation.old_id, _NOBODY)
         unseen = old.idle is Idle.UNKNOWN and checklist.need_not_be_seen(scene)
         view = Observation(
@@ -104,13 +114,13 @@ class Observer:
             old_usage_why=old.blind,
             old_accepted_by=old.accepted_by,
             usage_lag=scene.provider.capabilities.usage_lag,
-            old_sessions=views.told(old.sessions, pods),
-            old_attempts=await _attempts(scene, pods),
-            secret=views.secret_view(scene, escrow, secret),
+            old_sessions=views.told(old.sessions, known),
+            old_attempts=await _attempts(scene, known),
+            secret=held,
             consumers=tuple(views.consumer_view(scene, w) for w in workloads),
-            pods=proofs,
+            pods=(*proofs, *ours),
             pods_asked=rotation.phase not in NOT_ABOUT_NEW,
-            connected=views.connected(old.sessions, pods),
+            connected=views.connected(old.sessions, known),
             escrowed=bool(rotation.new_id) and rotation.new_id in escrow.values,
             consent=await self._asking.consent(rotation.phase, scene.record, plan, scene.terms, workloads),
             abort=abort,
@@ -136,15 +146,21 @@ class Observer:
                     *checklist.unsupported(pods, workloads),
                     *checklist.strangers_connected(view.old_sessions),
                     *checklist.silent_probes(pods, testimonies),
+                    *rotators.unproven(ours),
                 ),
             )
         return Sight(view, secret, {w.ref: w for w in workloads}, pods, escrow, testimonies)
+
+    async def _ask_ourselves(self, scene: Scene, secret: SecretRecord | None, holds: Verdict) -> tuple[PodProof, ...]:
+        if scene.rotation.phase in QUIET:
+            return ()
+        return await rotators.proofs(self._cluster, self._providers, scene.served, secret, holds)
 
     async def _ask_cluster(
         self, scene: Scene
     ) -> tuple[SecretRecord | None, Sequence[WorkloadRecord], tuple[PodRecord, ...]]:
         plan, lost = scene.plan, scene.record.spec.accept_loss
-        secret = await self._cluster.secret(checklist.secret_key(plan))
+        secret = await self._cluster.secret(plan.secret_key)
         workloads = await self._workloads(plan, lost)
         pods = await self._cluster.pods(workloads, plan.key.namespace, plan.spec.secret.name)
         return secret, workloads, tuple(pod for pod in pods if pod.ready or pod.uid not in lost)

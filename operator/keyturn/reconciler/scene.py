@@ -33,6 +33,7 @@ from keyturn.ports import (
 )
 from keyturn.reconciler import checklist
 from keyturn.reconciler.record import target
+from keyturn.reconciler.rotators import Served
 
 QUIET = frozenset({Phase.CREATE, Phase.STAGE})  # no pod is asked: nothing can have reached them yet
 NOT_ABOUT_NEW = QUIET | {Phase.PREFLIGHT}  # in Preflight pods are asked whether they prove OLD
@@ -48,6 +49,7 @@ class Scene:
     provider: Provider
     place: Place
     terms: ProviderRecord
+    served: tuple[Served, ...] = ()  # providers that log in with what is rotated
 
     def knowing(self, escrow: Escrow) -> Scene:
         """With what the backend issued since: its id is in escrow before it is in any status."""

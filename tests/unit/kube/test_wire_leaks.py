@@ -60,6 +60,7 @@ GIVEN: dict[str, Callable[[str], Any]] = {
         KEY if method in {"rotations", "consumers", "restart", "touch", "follow", "unfollow"} else plan_record()
     ),
     "rotation": lambda _: KEY,
+    "admin": lambda _: KEY,
     "record": lambda method: {
         "save_plan": plan_record(),
         "hold_plan": plan_record(),

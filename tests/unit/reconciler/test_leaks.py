@@ -46,7 +46,7 @@ from keyturn.reporters.metrics import Metrics
 from support.canaries import FOREIGN, FOREIGN_ERRORS, guises, leaks
 from support.consent import ANN, BOB, MARK
 from support.memory_cluster import spec
-from support.world import World
+from support.rotator_world import RotatorWorld
 
 STRIKES = 2  # calls in each phase that fail: the first before, the second after it did its work
 
@@ -106,7 +106,7 @@ class Queue:
             return timedelta(seconds=1)
 
 
-class Haunted(World):
+class Haunted(RotatorWorld):
     """A world in which one method of one port fails, and everything that is said is written down."""
 
     def __init__(self, method: str) -> None:

@@ -42,7 +42,7 @@ class Thread:
 
 
 class OwnThreads(Recent[Thread]):
-    """Which connections were our own. Lives as long as the process."""
+    """Which connections were trials of ours; the rotator's are uses of what it logs in with. Lives with the process."""
 
     def have(self, number: int, boot: int) -> bool:
         """Was it ours?"""
@@ -94,6 +94,7 @@ class Connector:
     async def login(self, node: Endpoint, credential: Credential) -> AsyncGenerator[Wire]:
         """As a credential. Raises LoginFailed; the driver's own failures within the block come out as ours."""
         wire = await self._open(node, credential.id, credential.value, self._settings.database)
+        self.own.add(wire.thread)
         with translated():
             async with _closing(wire), asyncio.timeout(CALL_SECONDS):
                 yield wire
@@ -118,9 +119,7 @@ class Connector:
             raise login_failure(error) from None
         except (TimeoutError, OSError, UnicodeError, Unsuitable):
             raise LoginFailed(Login.DOWN) from None
-        thread = Thread(int(connection.thread_id()), int(boot))
-        self.own.add(thread)
-        return Wire(connection, thread)
+        return Wire(connection, Thread(int(connection.thread_id()), int(boot)))
 
     def _security(self) -> ssl.SSLContext | None:
         if not self._settings.authority:

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from keyturn.core.sealed import Sealed, Unsuitable
+from keyturn.core.sealed import Unsuitable
 from keyturn.ports import Credential, Endpoint
 from keyturn.providers.postgres.dialling import dialler
 from keyturn.providers.postgres.failures import Login, LoginFailed, login_failure, rotators_login, translated
@@ -60,9 +60,10 @@ class Backend:
 
 
 class OwnSessions:
-    """Which server processes are our own sessions. A label alone could be put on by anybody who holds a credential.
+    """Which server processes are trials of ours. A label alone could be put on by anybody who holds a credential.
 
-    Lives as long as the process: a session that was just closed may be listed for a moment still.
+    Lives as long as the process: a session that was just closed may be listed for a moment still. The rotator's own
+    sessions are none of these: where a plan rotates the rotator, they are what uses the credential.
     """
 
     def __init__(self, limit: int = 4096) -> None:
@@ -92,6 +93,7 @@ class Connector:
         self._settings = settings
         self._own = own
         self._connection = dialler(own.dial)
+        self._rotators: type[Connection] = AsyncConnection  # its logins are not told apart: see OwnSessions
         self._authority = None if settings.insecure else AuthorityFile(settings.authority.encode())
         # held while a session opens and while sessions are listed: one not registered yet would look like somebody's
         self.still = asyncio.Lock()
@@ -136,7 +138,8 @@ class Connector:
     async def _rotator(self, at: Endpoint) -> Connection:
         with translated(writing=False):
             try:
-                connection, _ = await self._open(at, self._settings.user, self._settings.password, "rotator")
+                admin = Credential(self._settings.user, self._settings.password)
+                connection, _ = await self._open(at, admin, "rotator", self._rotators)
             except LoginFailed as failed:
                 raise rotators_login(failed.kind) from None
         return connection
@@ -146,20 +149,22 @@ class Connector:
         self, node: Endpoint, credential: Credential, label: str
     ) -> AsyncGenerator[tuple[Connection, Backend]]:
         """A session of a credential, labelled ours. Raises LoginFailed; failures within the block come out as ours."""
-        connection, backend = await self._open(node, credential.id, credential.value, label)
+        connection, backend = await self._open(node, credential, label, self._connection)
         with translated():
             async with asyncio.timeout(CALL_SECONDS), _closing(connection):
                 yield connection, backend
 
-    async def _open(self, node: Endpoint, user: str, password: Sealed, label: str) -> tuple[Connection, Backend]:
+    async def _open(
+        self, node: Endpoint, credential: Credential, label: str, way: type[Connection]
+    ) -> tuple[Connection, Backend]:
         async with self.still:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
-                    connection = await self._connection.connect(
+                    connection = await way.connect(
                         host=node.host,
                         port=node.port,
-                        user=user,
-                        password=password.reveal_text(),
+                        user=credential.id,
+                        password=credential.value.reveal_text(),
                         dbname=self._settings.database,
                         application_name=f"keyturn/{label}",
                         autocommit=True,
@@ -167,21 +172,22 @@ class Connector:
                         connect_timeout=CONNECT_SECONDS,
                         **self._security(),
                     )
-                    return connection, await self._register(connection)
+                    return connection, await self._limit(connection, ours=way is not self._rotators)
             except psycopg.Error as error:
                 raise login_failure(error) from None
             except (TimeoutError, OSError, UnicodeError, Unsuitable):
                 raise LoginFailed(Login.DOWN) from None
 
-    async def _register(self, connection: Connection) -> Backend:
-        """Limits first, then remember the server process as our own."""
+    async def _limit(self, connection: Connection, *, ours: bool) -> Backend:
+        """Limits first, then remember the server process if it is a trial of ours."""
         try:
             await connection.execute(_LIMITS)
             backend = await _myself(connection)
         except BaseException:
             await connection.close()
             raise
-        self._own.add(backend)
+        if ours:
+            self._own.add(backend)
         return backend
 
     def _security(self) -> dict[str, Any]:

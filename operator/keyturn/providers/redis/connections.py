@@ -37,14 +37,14 @@ class Client:
 
 
 OwnClients = Recent[Client]
-"""Which connections were our own. Lives as long as the process."""
+"""Which connections were trials of ours; the rotator's are uses of what it logs in with. Lives with the process."""
 
 
 class Wire:
     """An open connection. Failures come out as the driver's: ``Connector`` translates them."""
 
-    def __init__(self, connection: Connection, client: Client, database: int) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, client: Client, database: int, own: OwnClients) -> None:
+        self._connection, self._own = connection, own
         self.client = client
         self._database = database
 
@@ -55,6 +55,7 @@ class Wire:
 
     async def log_in(self, credential: Credential) -> None:
         """Again, with another credential. Raises LoginFailed; the connection then belongs to whom it did before."""
+        self._own.add(self.client)
         with _logging_in():
             await _log_in(self._connection, credential.id, credential.value, self.client.name, self._database)
 
@@ -95,6 +96,7 @@ class Connector:
     async def login(self, node: Endpoint, credential: Credential) -> AsyncGenerator[Wire]:
         """As a credential. Raises LoginFailed; the driver's own failures within the block come out as ours."""
         wire = await self._open(node, credential.id, credential.value)
+        self.own.add(wire.client)
         with translated():
             async with _closing(wire), asyncio.timeout(CALL_SECONDS):
                 yield wire
@@ -113,9 +115,7 @@ class Connector:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        client = Client(node, number, name)
-        self.own.add(client)
-        return Wire(connection, client, self._settings.database)
+        return Wire(connection, Client(node, number, name), self._settings.database, self.own)
 
     def _connection(self, node: Endpoint) -> Connection:
         always: dict[str, Any] = {
