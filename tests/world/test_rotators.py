@@ -12,6 +12,7 @@ from keyturn.api.kinds import RotationSpec, RotationStatus
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import RotationRecord
+from support.memory_cluster import spec
 from support.promises import CHANGES
 from support.rotator_world import REPORTS, STANDBY, RotatorWorld, plan_of, provider_of
 from support.world import OLD_URL, START, World
@@ -92,6 +93,25 @@ class DescribeTheWayBack:
         assert world.rotation_status.turned_back.reason == "PodsHoldAnother"
         assert world.cluster.secret_data["url"] == OLD_URL
         assert world.backend.roles["orders_a"].enabled
+
+    @pytest.mark.parametrize("abort_in", [None, "Watch"])
+    def test_short_names_and_a_weak_first_value_may_stand_in_keys_of_their_own(self, abort_in: str | None) -> None:
+        world, weak = RotatorWorld(alone=True, abort_in=abort_in), Sealed("weak")
+        world.backend.restart()
+        world.backend.roles["orders_a"].value = weak
+        before = {
+            "url": Sealed("postgresql://orders_a:weak@db.shop.svc:5432/shop"),
+            "user": Sealed("orders_a"),
+            "password": weak,
+        }
+        world.cluster.edit_secret(before, "kubectl")
+        keys = {**spec().secret.keys, "user": "{username}", "password": "{password}"}
+        world.cluster.edit_plan(spec(consumers={}, secret={"name": "orders-db", "keys": keys}))
+        rotated(world)
+        assert world.phase == ("RolledBack" if abort_in else "Complete")
+        serves = "orders_a" if abort_in else "orders_b"
+        assert world.cluster.secret_data["user"] == Sealed(serves)
+        assert world.cluster.secret_data["password"] == world.backend.roles[serves].value
 
     def test_a_backend_that_cannot_be_reached_through_it_is_waited_for(self) -> None:
         world = RotatorWorld(alone=True)

@@ -142,8 +142,8 @@ class Actor:
             return
         data = self._data(scene, escrow, side)
         await self._probes.arm(scene.plan, live_generations(scene, escrow, side), scene.plan.spec.secret.name)
-        for value in data.values():
-            require_suitable(value)
+        if side is Side.NEW:  # names may be short, and an adopted value weak: going back needs both as they were
+            require_suitable(escrow.values[scene.rotation.new_id])
         there = sight.seen.secret.holds is wanted(side)  # then only our tag moves, and nobody loses a key to us
         await self._cluster.write_secret(sight.secret, {} if there else data, scene.rotation.tag(side))
 

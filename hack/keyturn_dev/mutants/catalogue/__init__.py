@@ -10,6 +10,7 @@ from keyturn_dev.mutants.catalogue import (
     order,
     proof,
     restarts,
+    rotators,
     standing,
     turns,
     unknown,
@@ -29,4 +30,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *acceptors.MUTANTS,
     *incidents.MUTANTS,
     *code_spaces.MUTANTS,
+    *rotators.MUTANTS,
 )
