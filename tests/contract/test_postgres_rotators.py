@@ -113,6 +113,14 @@ async def test_what_this_process_itself_still_does_as_the_old_one_counts_as_use(
     assert plain.status.phase == "Complete"
 
 
+async def test_one_that_may_make_roles_is_not_turned(plain: Glass):
+    plain.server.sql(f"ALTER ROLE {ROTATOR} CREATEROLE")
+    plain.ask()
+    await plain.run(lambda g: bool(g.plan.status.conditions))
+    assert {one.reason for one in plain.plan.status.conditions} == {"RoleTooPowerful"}
+    assert plain.held == (ROTATOR, ROTATOR_PASSWORD)
+
+
 async def test_neither_can_do_the_others_work(plain: Glass):
     """The break-glass one cannot touch the shop's roles, and the rotator cannot touch its own."""
     with pytest.raises(psycopg.OperationalError, match="does not have CONNECT privilege"):
