@@ -41,7 +41,7 @@ TIERS = {
     "e2e": ("tests/e2e",),
 }
 NEED_NO_CLUSTER = ("unit", "world", "incidents", "contract")
-ON_A_CLUSTER = ("tests/contract/test_cluster_port.py", "tests/contract/test_cluster_port_workloads.py")
+ON_A_CLUSTER = tuple(f"tests/contract/test_cluster_port{part}.py" for part in ("", "_rotators", "_workloads"))
 OWN_RUNNERS = {name: f"keyturn_dev.{name}" for name in ("mutants", "endurance")}  # not part of a plain hack/test
 SWEPT = tuple(  # a quick part of the sweep, for runs without it
     f"--deselect=tests/world/test_schedules.py::test_{name}"

@@ -20,7 +20,7 @@ from keyturn.providers.turns import Mark
 from support.listening import stop_listening
 from support.postgres_plan import op
 from support.redis_plan import CURRENT, OWNER, RULES, SLOT_A, SLOT_B, Setting, made, make_ready, problems
-from support.redis_server import ROTATOR_PASSWORD, RedisPair, RedisServer
+from support.redis_server import ROTATOR, ROTATOR_PASSWORD, RedisPair, RedisServer
 from support.wire import Wire
 
 pytestmark = pytest.mark.contract
@@ -67,6 +67,12 @@ async def test_a_session_on_the_replica_is_use(setting: Setting) -> None:
     with setting.pair.replica.client(SLOT_A, value, single_connection_client=True) as client:
         client.ping()
         assert (await provider.usage([SLOT_A], new))[SLOT_A].idle is Idle.IN_USE
+
+
+async def test_what_the_rotator_itself_does_is_a_use_of_its_credential(setting: Setting) -> None:
+    """Where another provider turns it, Keyturn is who must be seen to use it no more."""
+    found = (await setting.open().usage([ROTATOR, SLOT_A], CURRENT))[ROTATOR]
+    assert found.idle is Idle.IN_USE
 
 
 async def test_while_a_replica_does_not_answer_usage_is_unknown_and_nothing_is_deleted(setting: Setting) -> None:

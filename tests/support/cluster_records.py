@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from keyturn.api.kinds import CredentialProviderSpec, PlanStatus, RotationPlanSpec, RotationStatus
 from keyturn.core.delivery import Delivery, Way
-from keyturn.ports import PodRecord, WorkloadRecord
+from keyturn.core.model import ObjectKey
+from keyturn.ports import PodRecord, ProviderRecord, WorkloadRecord
 from keyturn.providers import discover
 from support.pods import Pod, Workload
 
@@ -25,6 +26,13 @@ def provider_spec(allows: tuple[tuple[str, tuple[str, ...]], ...], approvals: in
     allow = {k: list(v) for k, v in allows}
     wish = {"postgres": postgres, "allow": allow, "approvals": {"minimum": approvals}}
     return CredentialProviderSpec.model_validate(wish)
+
+
+def provider_of(name: str, admin: str) -> ProviderRecord:
+    """Another provider of the namespace, which logs in with what this Secret holds."""
+    wish = {"adminSecretRef": {"name": admin}, "endpoints": [{"host": "db.shop.svc"}], "database": "shop"}
+    record = CredentialProviderSpec.model_validate({"postgres": wish, "allow": {"owners": ["reports"], "slots": ["reports_*"]}})
+    return ProviderRecord("CredentialProvider", ObjectKey("shop", name), f"uid-{name}", 1, record)
 
 
 def workload_record(workload: Workload, secret: str, lost: Sequence[str] = ()) -> WorkloadRecord:

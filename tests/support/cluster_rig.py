@@ -15,7 +15,7 @@ from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.kube.cluster import KubeCluster
 from keyturn.ports import Cluster, PlanRecord
-from support.cluster_records import spec
+from support.cluster_records import provider_of, spec
 from support.deployments import PAUSE
 from support.kubectl import Kubectl
 from support.memory_backend import MemoryBackend, Role
@@ -52,6 +52,10 @@ class ClusterRig(Protocol):
 
     async def delete_secret(self) -> None:
         """Somebody deletes the Secret."""
+        ...
+
+    async def make_provider(self, name: str, admin: str) -> None:
+        """One of the plan's namespace, whose admin Secret this is."""
         ...
 
     async def make_deployment(self, name: str, replicas: int = 0) -> None:
@@ -93,6 +97,9 @@ class MemoryClusterRig:
     async def delete_secret(self) -> None:
         self.memory.delete_secret()
 
+    async def make_provider(self, name: str, admin: str) -> None:
+        self.memory.other_providers.append(provider_of(name, admin))
+
     async def make_deployment(self, name: str, replicas: int = 0) -> None:
         ref = ConsumerRef("Deployment", self.key.namespace, name)
         self.memory.workloads[ref] = Workload(ref, replicas)
@@ -130,6 +137,15 @@ class KubeClusterRig:
 
     async def delete_secret(self) -> None:
         self._kubectl("delete", "secret", SECRET)
+
+    async def make_provider(self, name: str, admin: str) -> None:
+        body = {
+            "apiVersion": "keyturn.dev/v1alpha1",
+            "kind": "CredentialProvider",
+            "metadata": {"name": name},
+            "spec": provider_of(name, admin).spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        self._kubectl.apply(body)
 
     async def make_deployment(self, name: str, replicas: int = 0) -> None:
         variable = {"name": "URL", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "url"}}}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from keyturn.api.kinds import CredentialProviderSpec, PlanStatus
+from keyturn.api.kinds import PlanStatus
 from keyturn.core.model import ConsumerRef, ObjectKey, Reach
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Misconfigured, PlanRecord, PodRecord, Provider, ProviderRecord, SecretRecord, Unavailable
-from support.memory_cluster import spec
+from support.cluster_records import provider_of, spec
 from support.memory_provider import OURS, MemoryProvider
 from support.pods import Pod, Reading, Template, parsed
 from support.world import START, World
@@ -22,13 +22,6 @@ REPORTS, REPORTS_DB = ObjectKey("shop", "reports"), ObjectKey("shop", "reports-d
 STANDBY = "10.0.0.2"  # where the former leader runs
 LINGERS = timedelta(seconds=12)  # its session, once nobody else is waited for
 _MADE = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def provider_of(name: str, admin: str) -> ProviderRecord:
-    """Another provider of the namespace, which logs in with what this Secret holds."""
-    wish = {"adminSecretRef": {"name": admin}, "endpoints": [{"host": "db.shop.svc"}], "database": "shop"}
-    record = CredentialProviderSpec.model_validate({"postgres": wish, "allow": {"owners": ["*"], "slots": ["*"]}})
-    return ProviderRecord("CredentialProvider", ObjectKey("shop", name), f"uid-{name}", 1, record)
 
 
 def plan_of(name: str, provider: str, secret: str, **status: object) -> PlanRecord:

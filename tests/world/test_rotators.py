@@ -12,9 +12,9 @@ from keyturn.api.kinds import RotationSpec, RotationStatus
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.ports import RotationRecord
-from support.memory_cluster import spec
+from support.cluster_records import provider_of, spec
 from support.promises import CHANGES
-from support.rotator_world import REPORTS, STANDBY, RotatorWorld, plan_of, provider_of
+from support.rotator_world import REPORTS, STANDBY, RotatorWorld, plan_of
 from support.world import OLD_URL, START, World
 
 ENOUGH = 400
