@@ -31,7 +31,9 @@ def provider_spec(allows: tuple[tuple[str, tuple[str, ...]], ...], approvals: in
 def provider_of(name: str, admin: str) -> ProviderRecord:
     """Another provider of the namespace, which logs in with what this Secret holds."""
     wish = {"adminSecretRef": {"name": admin}, "endpoints": [{"host": "db.shop.svc"}], "database": "shop"}
-    record = CredentialProviderSpec.model_validate({"postgres": wish, "allow": {"owners": ["reports"], "slots": ["reports_*"]}})
+    record = CredentialProviderSpec.model_validate(
+        {"postgres": wish, "allow": {"owners": ["reports"], "slots": ["reports_*"]}}
+    )
     return ProviderRecord("CredentialProvider", ObjectKey("shop", name), f"uid-{name}", 1, record)
 
 

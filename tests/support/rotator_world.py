@@ -18,7 +18,7 @@ from support.memory_provider import OURS, MemoryProvider
 from support.pods import Pod, Reading, Template, parsed
 from support.world import START, World
 
-REPORTS, REPORTS_DB = ObjectKey("shop", "reports"), ObjectKey("shop", "reports-db")
+REPORTS = ObjectKey("shop", "reports")
 STANDBY = "10.0.0.2"  # where the former leader runs
 LINGERS = timedelta(seconds=12)  # its session, once nobody else is waited for
 _MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,7 +107,7 @@ class RotatorWorld(World):
     def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
         if plan.key.name == self.broken:
             raise Misconfigured("SlotNotAllowed", "the provider does not allow what the plan asks for")
-        return Rotators(self, admin) if record.key == REPORTS_DB else super().open(record, plan, admin)
+        return Rotators(self, admin) if record.key.name == "reports-db" else super().open(record, plan, admin)
 
     def refuses(self, login: tuple[str, Sealed] | None) -> bool:
         """Does the backend keep this one from a rotator's work?"""

@@ -11,7 +11,7 @@ from keyturn.api.conditions import condition
 from keyturn.api.kinds import RotationSpec, RotationStatus
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
-from keyturn.ports import RotationRecord
+from keyturn.ports import PlanRecord, ProviderRecord, RotationRecord
 from support.cluster_records import provider_of, spec
 from support.promises import CHANGES
 from support.rotator_world import REPORTS, STANDBY, RotatorWorld, plan_of
@@ -38,6 +38,17 @@ def under_way(world: World, plan: ObjectKey, phase: str) -> None:
         replace(other, status=other.status.model_copy(update={"active_rotation": name})) if other.key == plan else other
         for other in world.cluster.other_plans
     ]
+
+
+def of_the_cluster(name: str, admin: str) -> ProviderRecord:
+    """Its Secrets are in the operator's namespace, which is the plan's here."""
+    found = provider_of(name, admin)
+    return replace(found, kind="ClusterCredentialProvider", key=ObjectKey("", name), secrets_in="shop")
+
+
+def through_the_cluster(plan: PlanRecord) -> PlanRecord:
+    ref = plan.spec.provider_ref.model_copy(update={"kind": "ClusterCredentialProvider"})
+    return replace(plan, spec=plan.spec.model_copy(update={"provider_ref": ref}))
 
 
 def blockers(world: World) -> str:
@@ -69,6 +80,18 @@ class DescribeTheProof:
         rotated(world, lambda w: w.ticks > 20)
         assert "NoConsumer" in blockers(world)
         assert unchanged(world)
+
+    def test_a_provider_of_the_whole_cluster_serves_plans_of_any_namespace(self) -> None:
+        world = RotatorWorld(alone=True)
+        world.cluster.other_providers = [of_the_cluster("reports-db", "orders-db")]
+        elsewhere = through_the_cluster(plan_of("reports", "reports-db", "reports"))
+        world.cluster.other_plans = [replace(elsewhere, key=ObjectKey("bank", "reports"))]
+        rotated(world, lambda w: w.phase == "Soak")
+        assert [(p.consumer, p.pod) for p in world.rotation_status.pod_proofs] == [
+            ("ClusterCredentialProvider/reports-db", "reports-db")
+        ]
+        world.run(ENOUGH)
+        assert world.phase == "Complete"
 
     def test_what_does_not_work_with_the_old_one_would_show_nothing_about_the_new_one(self) -> None:
         world = RotatorWorld(lacking="orders_a")
@@ -212,14 +235,9 @@ class DescribeWhatWouldNeverBeRight:
         assert "shop/orders → shop/rotators → shop/orders" in words
 
     def test_a_longer_way_round_through_a_provider_of_the_whole_cluster(self, world: World) -> None:
-        clustered = provider_of("cluster-db", "orders-db")
-        clustered = replace(
-            clustered, kind="ClusterCredentialProvider", key=ObjectKey("", "cluster-db"), secrets_in="shop"
-        )
+        clustered = of_the_cluster("cluster-db", "orders-db")
         world.cluster.other_providers = [provider_of("second", "in-between"), clustered]
-        third = plan_of("third", "cluster-db", "in-between")
-        ref = third.spec.provider_ref.model_copy(update={"kind": "ClusterCredentialProvider"})
-        third = replace(third, spec=third.spec.model_copy(update={"provider_ref": ref}))
+        third = through_the_cluster(plan_of("third", "cluster-db", "in-between"))
         world.cluster.other_plans = [plan_of("rotators", "second", "admin"), third]
         reason, words = self.asked(world)
         assert reason == "RotatorCycle"
@@ -241,6 +259,13 @@ class DescribeWhatWouldNeverBeRight:
     def test_a_provider_that_logs_in_as_a_role_of_the_plan(self, world: World) -> None:
         world.cluster.admin_data = {"user": Sealed("orders_b"), "password": Sealed("whatever")}
         assert self.asked(world)[0] == "RotatorRotatesItself"
+
+    def test_another_role_that_has_the_same_password_is_another_one(self, world: World) -> None:
+        keys = {**spec().secret.keys, "password": "{password}"}
+        world.cluster.admin_data = {"user": Sealed("rotator"), "password": OLD}
+        world.cluster.edit_secret({"password": OLD}, "kubectl")
+        world.cluster.edit_plan(spec(secret={"name": "orders-db", "keys": keys}))
+        assert rotated(world).phase == "Complete"
 
     def test_a_copy_of_the_credential_under_another_name(self, world: World) -> None:
         keys = {"url": "{username}", "password": "{password}"}

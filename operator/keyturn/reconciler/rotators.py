@@ -98,10 +98,10 @@ async def _circle(cluster: Cluster, plan: PlanRecord, terms: ProviderRecord) -> 
 
 
 async def _itself(cluster: Cluster, plan: PlanRecord, admin: SecretRecord) -> bool:
-    """By user name, or by any value that the plan writes and that holds the password."""
+    """By its user name; where it has none, by a value that stands in a key of its own in the Secret as well."""
     principals = plan.spec.backend.principals if plan.spec.backend is not None else frozenset[str]()
-    if any(admin.data.get("user") == Sealed(name) for name in principals):
-        return True
+    if (user := admin.data.get("user")) is not None:
+        return any(user == Sealed(name) for name in principals)
     secret = await cluster.secret(plan.secret_key)
     alone = [key for key, template in plan.spec.secret.keys.items() if template == "{password}"]
     return secret is not None and any(

@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = tuple(
             "rotator-turns-itself",
             "A provider may log in as one of the roles that the plan rotates.",
             FILE,
-            '    if any(admin.data.get("user") == Sealed(name) for name in principals):\n        return True\n',
-            "",
+            "        return any(user == Sealed(name) for name in principals)\n",
+            "        return any(user is name for name in principals)\n",
         ),
         mutant(
             "rotator-turns-its-copy",
