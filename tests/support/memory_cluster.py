@@ -25,13 +25,13 @@ from keyturn.ports import (
     Escrow,
     PlanRecord,
     PodRecord,
-    ProviderRecord,
     RotationRecord,
     SecretRecord,
     WorkloadRecord,
 )
-from support.cluster_records import as_stored, pod_record, provider_spec, spec, workload_record
+from support.cluster_records import as_stored, pod_record, spec, workload_record
 from support.memory_backend import MemoryBackend
+from support.neighbours import Neighbours
 from support.pods import Fleet, Pod, Reading, SharedSecret, Template, Workload
 from support.switchboard import Side, Switchboard
 
@@ -39,10 +39,11 @@ __all__ = ["MemoryCluster", "spec"]
 OURS = "keyturn"  # our field manager
 
 
-class MemoryCluster:
+class MemoryCluster(Neighbours):
     """The Cluster port."""
 
     def __init__(self, board: Switchboard, backend: MemoryBackend, now: datetime) -> None:
+        super().__init__()
         self.board, self.created = board, now
         self.the_plan: PlanRecord | None = None
         self.the_rotations: dict[str, RotationRecord] = {}
@@ -58,18 +59,10 @@ class MemoryCluster:
         self.fleet = Fleet(backend, self._shared, backend.now)
         self.said: list[Announcement] = []
         self.overheard: Callable[[str], None] = lambda _words: None  # hears every Event
-        self.other_plans: list[PlanRecord] = []
-        self.other_rotations: dict[ObjectKey, RotationRecord] = {}
-        self.other_providers: list[ProviderRecord] = []
-        self.replicas: list[PodRecord] = []  # of Keyturn's operator
         self.secret_shown: dict[str, object] = {}  # fields of the consumers' Secret that differ
         self.bystanders: list[Pod] = []  # pods that reference the Secret and belong to no simulated workload
         self.admin_exists = True
         self.admin_data: dict[str, Sealed] = {}
-        self.provider_allows: dict[str, list[str]] = {"owners": ["orders"], "slots": ["orders_*"]}
-        self.admits_namespace = True
-        self.provider_minimum = 0  # approvals
-        self.editors: dict[str, str] = {}  # annotations of the provider
         self.said_yes: dict[str, ApprovalRecord] = {}
         self.without_policies = ""
         self.followed: dict[ObjectKey, tuple[str, ...]] = {}
@@ -103,25 +96,6 @@ class MemoryCluster:
         await self._ask("rotations")
         found = [r for r in self.the_rotations.values() if r.spec.plan_ref.name == plan.name]
         return [r for r in found if finished or r.status.phase not in FINISHED]
-
-    async def provider(self, plan: PlanRecord) -> ProviderRecord:
-        await self._ask("provider")
-        ref = plan.spec.provider_ref
-        for other in self.other_providers:
-            here = not other.key.namespace or other.key.namespace == plan.key.namespace
-            if here and (other.kind, other.key.name) == (ref.kind, ref.name):
-                return other
-        return self._provider(plan.key.namespace)
-
-    async def providers(self, admin: ObjectKey) -> Sequence[ProviderRecord]:
-        await self._ask("providers")
-        return [one for one in (self._provider("shop"), *self.other_providers) if one.admin_key == admin]
-
-    def _provider(self, namespace: str) -> ProviderRecord:
-        allows = tuple((k, tuple(v)) for k, v in self.provider_allows.items())
-        spec = provider_spec(allows, self.provider_minimum)
-        key = ObjectKey(namespace, "db")
-        return ProviderRecord("CredentialProvider", key, "provider-uid", 1, spec, self.admits_namespace, self.editors)
 
     async def approvals(self, rotation: ObjectKey) -> Sequence[ApprovalRecord]:
         await self._ask("approvals")
@@ -329,10 +303,6 @@ class MemoryCluster:
         await self._ask("pods")
         pods = (*self.fleet.pods(), *self.bystanders)
         return [pod_record(p, namespace, secret, self.workloads.get(p.consumer)) for p in pods]
-
-    async def operators(self) -> Sequence[PodRecord]:
-        await self._ask("operators")
-        return list(self.replicas)
 
     def follow(self, plan: ObjectKey, secret: str, consumers: Collection[ConsumerRef]) -> bool:
         """Plans of the simulated world are polled, unless a test says that changes are heard."""

@@ -107,7 +107,7 @@ class Adopter:
         status = plan.status.model_copy(update={"current_id": credential.id, "adopted_at": now, "system_id": system})
         words = f"{credential.id} is what the Secret holds, and it works; nothing was changed"
         status = readiness(status, plan, now, Problem(Reason.ADOPTED, words), ready=True)
-        status = undrifted(status, provider, plan.generation, now)
+        status = undrifted(status, opened.provider, plan.generation, now)
         await self._cluster.save_plan(plan, status)
         await self._cluster.announce(plan.key, "RotationPlan", plan.uid, Announcement(Reason.ADOPTED, words))
         return timedelta()
