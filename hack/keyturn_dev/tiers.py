@@ -6,6 +6,8 @@
     hack/test contract -k redis  what follows the tiers goes to pytest
     hack/test contract --webhook URL --webhook-secret FILE --webhook-bench COMMAND
                                  the contract over a server of your own, and nothing else (docs/providers/webhook.md)
+    hack/test contract --mysql PROGRAM
+                                 MySQL's tests on servers of this mysqld, and nothing else (docs/providers/mysql.md)
     hack/test faults --all       everything there is, instead of a sample
     hack/test world --all        every schedule of the simulated world, within twenty minutes
     hack/test world --replay 'rotation: backend down@Roll+2'   one of them; seed:17 is a random one
@@ -50,11 +52,16 @@ SWEPT = tuple(  # a quick part of the sweep, for runs without it
         "any_one_fault_ends_well_and_every_promise_holds",
     )
 )
+OVER_A_NAMED_SERVER = {
+    "--webhook": tuple(sorted(str(one) for one in (ROOT / "tests" / "contract").glob("test_provider_contract*.py"))),
+    "--mysql": ("tests/contract", "-m", "mysql"),
+}
 PYTEST = (sys.executable, "-m", "pytest")
 GIVES_WAY = ("nice", "-n", "5")  # what runs beside has time until the end, and takes what the others leave
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", *PARTS)}
 NOT_TRIED = (
+    "MySQL, unless a server's program is named: hack/test contract --mysql PROGRAM (docs/providers/mysql.md)",
     "the kind driver beyond its configuration: no Docker engine where this suite was written",
     "enforcement of NetworkPolicies: the local cluster's bridge network enforces none",
     "user ids from status.containerStatuses[].user.linux: containerd 1.6 does not report them",
@@ -70,8 +77,8 @@ def main() -> int:
         ).returncode
     if words[:2] == ["world", "--replay"]:
         return sweep(words[1:])
-    if names_a_webhook(words):
-        return over_a_webhook([w for w in words if w != "contract"])
+    if over := named_server(words):
+        return over_a_named_server([*over, *(w for w in words if w != "contract")])
     named = [w for w in words if w in TIERS]
     rest = [w for w in words if w not in TIERS]
     tiers = named or list(TIERS)
@@ -149,15 +156,15 @@ def images_meanwhile(tiers: Sequence[str]) -> Generator[None]:
         loading.wait()  # whether it went well, the tests have told
 
 
-def names_a_webhook(words: Sequence[str]) -> bool:
-    """Shall the contract run over a server that the command line names?"""
-    return any(word.partition("=")[0] == "--webhook" for word in words)
+def named_server(words: Sequence[str]) -> tuple[str, ...]:
+    """What runs over the server that the command line names; nothing if it names none."""
+    options = {word.partition("=")[0] for word in words}
+    return next((tests for option, tests in OVER_A_NAMED_SERVER.items() if option in options), ())
 
 
-def over_a_webhook(words: Sequence[str]) -> int:
-    """The contract of providers over a server that somebody wrote: it needs no cluster and no other server."""
-    suite = sorted(str(one) for one in (ROOT / "tests" / "contract").glob("test_provider_contract*.py"))
-    return subprocess.run((sys.executable, "-m", "pytest", *suite, *words), cwd=ROOT, check=False).returncode
+def over_a_named_server(words: Sequence[str]) -> int:
+    """It needs no cluster and no other server."""
+    return subprocess.run((*PYTEST, *words), cwd=ROOT, check=False).returncode
 
 
 def sweep(words: list[str]) -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
+from keyturn.providers.mysql.provider import DIALECT as MYSQL
 from keyturn_dev.cluster.api import Cluster
 from support import iam_plan, mariadb_plan, rabbitmq_plan, redis_plan, ring_rig
 from support.closing import all_closed
@@ -28,6 +29,7 @@ from support.iam_server import IamServer
 from support.kubectl import Kubectl, SystemClock, cluster_with_our_kinds
 from support.manual_rig import ManualRig
 from support.mariadb_server import MariadbServer
+from support.mysql_server import MysqlServer
 from support.postgres_plan import OPENED, Setting, make_ready
 from support.postgres_server import Servers
 from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RabbitmqRig, RedisRig, Rig
@@ -38,8 +40,10 @@ from support.webhook_server import Bench, ReferenceServer, admin_secret
 
 MATRIX = pytest.StashKey[Matrix]()
 FORM = pytest.StashKey[str]()
+LEFT_OUT = pytest.StashKey[int]()
 SUITE = ("test_provider_contract.py", "test_provider_contract_strangers.py")
 WEBHOOK = ("--webhook", "--webhook-secret", "--webhook-bench")
+ON_A_NAMED_SERVER = {"mysql": pytest.mark.mysql}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--webhook", metavar="URL", help="run the contract of providers over the server at this address")
     parser.addoption("--webhook-secret", metavar="FILE", type=Path, help="manifest of the admin Secret for it")
     parser.addoption("--webhook-bench", metavar="COMMAND", help="program that plays everybody else beside it")
+    parser.addoption(
+        "--mysql", metavar="PROGRAM", type=Path, help="mysqld to run MySQL's tests on: see docs/providers/mysql.md"
+    )
 
 
 def pytest_cmdline_main(config: pytest.Config) -> None:
@@ -58,6 +65,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--webhook", None):
         items[:] = [item for item in items if isinstance(item, pytest.Function) and _over_a_webhook(item)]
+        return
+    left_out = [item for item in items if item.get_closest_marker("mysql")]
+    if left_out and not config.getoption("--mysql", None):
+        config.stash[LEFT_OUT] = len(left_out)  # the summary says so
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("mysql")]
 
 
 def _over_a_webhook(item: pytest.Function) -> bool:
@@ -79,6 +92,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if LEFT_OUT in config.stash:
+        terminalreporter.write_line(f"MySQL: {config.stash[LEFT_OUT]} tests not run, for no --mysql PROGRAM was named")
     lines = config.stash[MATRIX].lines()
     if lines:
         terminalreporter.section("the contract of providers")
@@ -96,6 +111,13 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariadbServer]:
     started = MariadbServer().start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def mysql_server(pytestconfig: pytest.Config) -> Iterator[MysqlServer]:
+    started = MysqlServer(pytestconfig.getoption("--mysql")).start()
     yield started
     started.stop()
 
@@ -134,7 +156,7 @@ def aws(iam_server: IamServer) -> iam_plan.Setting:
     return iam_plan.make_ready(iam_server)
 
 
-@pytest.fixture(params=tuple(COLUMNS))
+@pytest.fixture(params=[pytest.param(one, marks=ON_A_NAMED_SERVER.get(one, ())) for one in COLUMNS])
 def rig(request: pytest.FixtureRequest) -> Rig:
     """Every backend that must keep the contract: from the fixture ``rig_`` and its name."""
     name, *form = request.param.split("-", 1)
@@ -196,6 +218,11 @@ async def rig_manual() -> AsyncIterator[Rig]:
 @pytest.fixture
 def rig_mariadb(mariadb_server: MariadbServer) -> Rig:
     return MariadbRig(mariadb_plan.make_ready(mariadb_server))
+
+
+@pytest.fixture
+def rig_mysql(mysql_server: MysqlServer) -> Rig:
+    return MariadbRig(mariadb_plan.make_ready(mysql_server, MYSQL))
 
 
 @pytest.fixture

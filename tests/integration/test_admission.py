@@ -44,6 +44,7 @@ from keyturn.api.rules import (
     WINDOW_NOT_EMPTY,
 )
 from keyturn.providers.mariadb.kinds import NAME_FITS as ACCOUNT_NAME_FITS
+from keyturn.providers.mysql.kinds import NAME_FITS as MYSQL_NAME_FITS
 from keyturn.providers.postgres.kinds import NAME_FITS, NOT_RESERVED
 from keyturn.providers.rabbitmq.kinds import NAME_FITS as BROKER_NAME_FITS
 from keyturn.providers.rabbitmq.kinds import VHOST_FITS
@@ -125,9 +126,9 @@ def redis_plan() -> Manifest:
     return made
 
 
-def mariadb_plan() -> Manifest:
+def mariadb_plan(field: str = "mariadb") -> Manifest:
     made = changed(plan, "spec/postgres", None)
-    made["spec"]["mariadb"] = {"owner": "orders_owner", "slots": ["orders_a", "orders_b"]}
+    made["spec"][field] = {"owner": "orders_owner", "slots": ["orders_a", "orders_b"]}
     return made
 
 
@@ -289,6 +290,7 @@ REFUSED = [
     (mariadb_plan, "spec/mariadb/slots", ["orders_a", "root"], ACCOUNT_NAME_FITS.message),
     (mariadb_plan, "spec/mariadb/owner", "orders'@'%", ACCOUNT_NAME_FITS.message),
     (mariadb_provider, "spec/mariadb/database", None, "Required value"),
+    (lambda: mariadb_plan("mysql"), "spec/mysql/slots", ["orders_a", "mysql.session"], MYSQL_NAME_FITS.message),
     (rabbitmq_plan, "spec/rabbitmq/slots", ["orders_a", "guest"], BROKER_NAME_FITS.message),
     (rabbitmq_provider, "spec/rabbitmq/vhost", "%2F", VHOST_FITS.message),
     (rabbitmq_provider, "spec/rabbitmq/known", ["*admin"], TRAILING_STAR.message),
@@ -319,6 +321,7 @@ def test_bad_input_is_refused_with_its_sentence(
 ACCEPTED = [
     mariadb_plan(),
     mariadb_provider(),
+    mariadb_plan("mysql"),
     rabbitmq_plan(),
     rabbitmq_provider(),
     redis_plan(),

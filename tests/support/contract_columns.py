@@ -17,6 +17,7 @@ COLUMNS: Final[dict[str, str]] = {  # a fixture's name, and after "-" its form: 
     "cloudflarer2": "cloudflareR2",
     "manual": "manual",
     "mariadb": "mariadb",
+    "mysql": "mysql",
     "rabbitmq": "rabbitmq",
     "redis": "redis",
     "webhook": "webhook",

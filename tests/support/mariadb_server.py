@@ -33,6 +33,12 @@ class MariadbServer:
         self.home = Path(tempfile.mkdtemp(prefix="keyturn-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None
 
+    def twin(self) -> MariadbServer:
+        """Another one with a certificate of the same authority, not started."""
+        other = MariadbServer()
+        other.authority = self.authority
+        return other
+
     def start(self) -> MariadbServer:
         """True to the word: it accepts logins when this returns."""
         if not SERVER.exists():

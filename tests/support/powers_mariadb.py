@@ -1,4 +1,4 @@
-"""A thief with the credential of MariaDB's rotator."""
+"""A thief with the credential of MariaDB's rotator, or of MySQL's."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from typing import Any
 
 import pymysql
 
+from keyturn.core.sealed import Sealed
+from keyturn.providers.mariadb.provider import DIALECT
 from support.mariadb_plan import OWNER, ROTATOR, ROTATOR_PASSWORD, SLOT_A, SLOT_B, Setting
+from support.mariadb_server import ROOT_PASSWORD
 from support.powers import BACKUP, FORGOTTEN, TAKEN, THEIR_PASSWORD, as_slot
 
 # ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED, ER_PROCACCESS_DENIED,
-# ER_CANT_CREATE_USER_WITH_GRANT, ER_ACCESS_DENIED_NO_PASSWORD, ER_INVALID_ROLE; beside our procedures' 31xxx
+# ER_CANT_CREATE_USER_WITH_GRANT, ER_ACCESS_DENIED_NO_PASSWORD, ER_INVALID_ROLE, MySQL's ER_ROLE_NOT_GRANTED; beside our
+# procedures' 31xxx
 # (https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference)
-_REFUSED = {1044, 1045, 1142, 1227, 1370, 1410, 1698, 1959, *range(31000, 31100)}
+_REFUSED = {1044, 1045, 1142, 1227, 1370, 1410, 1698, 1959, 3530, *range(31000, 31100)}
 _ROW = "tea"
 
 
 class MariadbThief:
     """He may call what the procedures' administrator lets the rotator call."""
 
-    name = ("MariaDB", "")
+    form = "Procedures"
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.server = setting, setting.server
+        self.name = (setting.dialect.title, self.form)
         self.server.sql(
             "INSERT INTO shop.orders VALUES (1, 'tea')",
             *(f"CREATE USER {name}@'%' IDENTIFIED BY '{THEIR_PASSWORD}'" for name in (BACKUP, FORGOTTEN)),
@@ -44,6 +49,8 @@ class MariadbThief:
             (f"GRANT {OWNER} TO {me}", f"SET ROLE {OWNER}"),
             (f"SET ROLE {OWNER}",),
             ("UPDATE mysql.global_priv SET priv = '{}'",),
+            ("UPDATE mysql.user SET select_priv = 'Y'",),
+            ("UPDATE mysql.db SET user = CURRENT_USER(), host = '%'",),
         ):
             if _ROW in str(self._do(*ways, "SELECT what FROM shop.orders")):
                 return True
@@ -62,17 +69,18 @@ class MariadbThief:
         return self._destroyed()
 
     async def sees_hashes(self) -> bool:
+        ((kept,),) = self.server.sql("SELECT authentication_string FROM mysql.user WHERE user = 'backup'")
         ways = ("SELECT user, priv FROM mysql.global_priv", "SELECT user, authentication_string FROM mysql.user",
                 f"SHOW CREATE USER {BACKUP}@'%'", "CALL keyturn.inventory('shop/orders-db')",
                 f"CALL keyturn.strangers('{OWNER}', '{ROTATOR}')",
                 "CALL keyturn.preflight('shop/orders-db')")  # fmt: skip
-        return any(self._hash(THEIR_PASSWORD) in str(self._do(way)) for way in ways)
+        return any(kept in str(self._do(way)) for way in ways)
 
     async def takes_backup(self) -> bool:
-        hashed = self._hash(TAKEN)
+        hashed = self._hash(BACKUP)
         return self._any(
             lambda: self._opens(BACKUP, TAKEN),
-            f"SET PASSWORD FOR {BACKUP}@'%' = PASSWORD('{TAKEN}')",
+            self._set_password(f"{BACKUP}@'%'"),
             f"ALTER USER {BACKUP}@'%' IDENTIFIED BY '{TAKEN}'",
             f"CALL keyturn.enable_account('shop/orders-db', '{BACKUP}', '{hashed}', 'r', 1, 1)",
             f"CALL keyturn.ensure_account('shop/orders-db', '{BACKUP}', '{hashed}', '', 'r', 1, 1)",
@@ -86,7 +94,7 @@ class MariadbThief:
         return self._shuts(FORGOTTEN)
 
     def _shuts(self, name: str) -> bool:
-        ours = f"'shop/orders-db', '{SLOT_B}', '{self._hash(TAKEN)}', '{SLOT_A}'"
+        ours = f"'shop/orders-db', '{SLOT_B}', '{self._hash(SLOT_B)}', '{SLOT_A}'"
         return self._any(
             lambda: not self._opens(name, THEIR_PASSWORD),
             f"ALTER USER {name}@'%' ACCOUNT LOCK",
@@ -97,9 +105,8 @@ class MariadbThief:
 
     async def rules(self) -> bool:
         ways = ("CREATE USER boss@'%' IDENTIFIED BY 'x'", f"GRANT ALL ON *.* TO {ROTATOR}@'%' WITH GRANT OPTION",
-                "SET PASSWORD FOR root@localhost = PASSWORD('x')", "SET GLOBAL read_only = 1",
-                "SELECT 1 INTO OUTFILE '/tmp/keyturn-thief'")  # fmt: skip
-        return any(self._do(way) is not None for way in ways)
+                "SET GLOBAL read_only = 1", "SELECT 1 INTO OUTFILE '/tmp/keyturn-thief'")  # fmt: skip
+        return self._becomes_root() or any(self._do(way) is not None for way in ways)
 
     # ------------------------------------------------------------------------------------------------- inside
 
@@ -132,9 +139,52 @@ class MariadbThief:
             return False
         return True
 
+    def _becomes_root(self) -> bool:
+        for way in (self._set_password("root@localhost"), f"ALTER USER root@localhost IDENTIFIED BY '{TAKEN}'"):
+            self._do(way)
+        try:
+            self.server.sql(f"ALTER USER root@localhost IDENTIFIED BY '{ROOT_PASSWORD}'", password=TAKEN)  # given back
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
     def _destroyed(self) -> bool:
         there = self.server.sql("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'shop'")
         return str(there) == "((0,),)" or _ROW not in str(self.server.sql("SELECT what FROM shop.orders"))
 
-    def _hash(self, password: str) -> str:
-        return str(self.server.sql(f"SELECT PASSWORD('{password}')")[0][0])
+    def _set_password(self, account: str) -> str:
+        made = f"PASSWORD('{TAKEN}')" if self.setting.dialect is DIALECT else f"'{TAKEN}'"
+        return f"SET PASSWORD FOR {account} = {made}"
+
+    def _hash(self, name: str) -> str:
+        return self.setting.dialect.hash_of(name, Sealed(TAKEN))
+
+
+class CreateUserThief(MariadbThief):
+    """He has the server's own right over accounts. Keyturn offers no such form; this shows why."""
+
+    form = "(CREATE USER)"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        kill = "CONNECTION ADMIN" if setting.dialect is DIALECT else "CONNECTION_ADMIN"
+        self.server.sql(
+            f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {ROTATOR}@'%'",
+            f"GRANT CREATE USER, PROCESS, {kill} ON *.* TO {ROTATOR}@'%'",
+        )
+
+    async def reads_as_slot(self) -> bool:
+        return _ROW in str(self._as_slot("SELECT what FROM shop.orders"))
+
+    async def destroys_as_slot(self) -> bool:
+        self._as_slot("DELETE FROM shop.orders")
+        return self._destroyed()
+
+    async def rules(self) -> bool:
+        return self._becomes_root()
+
+    def _as_slot(self, statement: str) -> Sequence[tuple[Any, ...]]:
+        self._do(f"ALTER USER {SLOT_B}@'%' IDENTIFIED BY '{TAKEN}' ACCOUNT UNLOCK")
+        with self._login(SLOT_B, TAKEN) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()

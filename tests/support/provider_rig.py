@@ -13,10 +13,10 @@ import redis
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Credential, Provider
-from keyturn.providers.mariadb.connections import OwnThreads
 from keyturn.providers.postgres.connections import OwnSessions
 from keyturn.providers.rabbitmq.controls import Controls
 from keyturn.providers.redis.refusals import Refusals
+from keyturn.providers.role_accounts.connections import OwnThreads
 from support import mariadb_plan, rabbitmq_plan, redis_plan
 from support.memory_backend import MemoryBackend, Role
 from support.memory_issuer import MemoryIssuer
@@ -171,7 +171,7 @@ class RedisRig(RealTime):
 
 
 class MariadbRig(RealTime):
-    """A real server."""
+    """A real server, MariaDB or MySQL."""
 
     free = SLOT_B
 

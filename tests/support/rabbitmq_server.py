@@ -147,6 +147,9 @@ class RabbitmqServer:
     def clean(self) -> None:
         """Nobody but who was there at first; nobody connected; no queue, no limit, no parameter."""
         self.revive()
+        self.put("vhosts", "/")
+        self.put("permissions", "/", ROOT, configure=".*", write=".*", read=".*")
+        self.drop("permissions", "/", ROTATOR)
         for row in self.get("users"):
             if row["name"] not in STANDING:
                 self.drop("users", row["name"])

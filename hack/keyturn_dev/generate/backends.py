@@ -33,7 +33,8 @@ _RULES = """
   *Unknown* then, not true.
 - Strangers, credentials that nobody declared, block a rotation and stand in a plan's `DriftDetected`, with their names.
   Where nobody lists them, the Rotation's status says so, and where people can look.
-- `hack/test contract` runs one suite over each of them, on real servers, and prints what was found.
+- `hack/test contract` runs one suite over each of them, on real servers, and prints what was found; over
+  MySQL where `--mysql` names one.
 """
 
 

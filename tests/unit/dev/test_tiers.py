@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from keyturn_dev.tiers import ON_A_CLUSTER, ROOT, TIERS, names_a_webhook, parted, paths_of, told_later
+from keyturn_dev.tiers import ON_A_CLUSTER, ROOT, TIERS, named_server, parted, paths_of, told_later
 
 
 def test_two_processes_together_run_every_tier_once() -> None:
@@ -35,10 +35,16 @@ def test_a_contract_beside_other_tiers_takes_its_cluster_tests_there() -> None:
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [("contract --webhook https://a", True), ("contract --webhook=https://a", True), ("contract -k webhook", False)],
+    [
+        ("contract --webhook https://a", True),
+        ("contract --webhook=https://a", True),
+        ("contract --mysql /usr/sbin/mysqld", True),
+        ("contract -k webhook", False),
+        ("contract -k mysql", False),
+    ],
 )
 def test_the_contract_runs_over_a_server_that_is_named(words: str, *, named: bool) -> None:
-    assert names_a_webhook(words.split()) is named
+    assert bool(named_server(words.split())) is named
 
 
 @pytest.mark.parametrize(("words", "status"), [(["--version"], 0), (["a-test-that-is-not-there"], 4)])

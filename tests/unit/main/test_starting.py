@@ -44,6 +44,7 @@ print(*(opener.backend.field for opener in offered()))
         "keyring",
         "manual",
         "mariadb",
+        "mysql",
         "postgres",
         "rabbitmq",
         "redis",

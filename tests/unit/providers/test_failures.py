@@ -12,10 +12,11 @@ from redis import exceptions
 
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
-from keyturn.providers.mariadb import failures as mariadb
 from keyturn.providers.rabbitmq import failures as rabbitmq
 from keyturn.providers.redis import failures as redis
+from keyturn.providers.role_accounts import failures as role_accounts
 
+LOCKED = 4151  # as MariaDB says it
 THEIRS = "hunter2 in the driver's own words"
 
 
@@ -77,33 +78,35 @@ def test_a_login_at_redis(error: Exception, expected: redis.Login) -> None:
         (err.OperationalError(1234, THEIRS), Denied),
     ],
 )
-def test_mariadb(error: Exception, expected: type[KeyturnError]) -> None:
-    found = mariadb.explained(error)
+def test_mariadb_and_mysql(error: Exception, expected: type[KeyturnError]) -> None:
+    found = role_accounts.explained(error)
     assert type(found) is expected
     assert THEIRS not in str(found)
 
 
-def test_mariadb_in_mid_write_nobody_knows() -> None:
-    assert isinstance(mariadb.explained(err.OperationalError(2013, THEIRS), writing=True), OutcomeUnknown)
-    assert isinstance(mariadb.explained(err.OperationalError(31004, THEIRS), writing=True), Denied)
+def test_mariadb_and_mysql_in_mid_write_nobody_knows() -> None:
+    assert isinstance(role_accounts.explained(err.OperationalError(2013, THEIRS), writing=True), OutcomeUnknown)
+    assert isinstance(role_accounts.explained(err.OperationalError(31004, THEIRS), writing=True), Denied)
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "trial"),
     [
-        (err.OperationalError(4151, THEIRS), mariadb.Login.DISABLED, Trial.DISABLED),
-        (err.OperationalError(1045, THEIRS), mariadb.Login.WRONG, Trial.REFUSED),
-        (err.OperationalError(1044, THEIRS), mariadb.Login.NO_ACCESS, Trial.LACKING),
-        (err.OperationalError(1049, THEIRS), mariadb.Login.NO_DATABASE, Trial.LACKING),
-        (err.OperationalError(2003, THEIRS), mariadb.Login.DOWN, Trial.DOWN),
-        (err.OperationalError(1040, THEIRS), mariadb.Login.DOWN, Trial.DOWN),
-        (ssl.SSLError(THEIRS), mariadb.Login.TLS, Trial.DOWN),
+        (err.OperationalError(LOCKED, THEIRS), role_accounts.Login.DISABLED, Trial.DISABLED),
+        (err.OperationalError(1820, THEIRS), role_accounts.Login.EXPIRED, Trial.LACKING),
+        (err.OperationalError(1862, THEIRS), role_accounts.Login.EXPIRED, Trial.LACKING),
+        (err.OperationalError(1045, THEIRS), role_accounts.Login.WRONG, Trial.REFUSED),
+        (err.OperationalError(1044, THEIRS), role_accounts.Login.NO_ACCESS, Trial.LACKING),
+        (err.OperationalError(1049, THEIRS), role_accounts.Login.NO_DATABASE, Trial.LACKING),
+        (err.OperationalError(2003, THEIRS), role_accounts.Login.DOWN, Trial.DOWN),
+        (err.OperationalError(1040, THEIRS), role_accounts.Login.DOWN, Trial.DOWN),
+        (ssl.SSLError(THEIRS), role_accounts.Login.TLS, Trial.DOWN),
     ],
 )
-def test_a_login_at_mariadb(error: Exception, kind: mariadb.Login, trial: Trial) -> None:
-    found = mariadb.login_failure(error)
+def test_a_login_at_mariadb_or_mysql(error: Exception, kind: role_accounts.Login, trial: Trial) -> None:
+    found = role_accounts.login_failure(error, LOCKED)
     assert (found.kind, found.trial) == (kind, trial)
-    assert isinstance(mariadb.rotators_login(kind), KeyturnError)
+    assert isinstance(role_accounts.rotators_login(kind), KeyturnError)
     assert THEIRS not in str(found)
 
 

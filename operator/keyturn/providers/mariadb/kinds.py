@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from keyturn.api.backends import Backend, ServerEndpoint, ServerHalf, TakingTurns
+from keyturn.api.backends import Backend, TakingTurns
 from keyturn.api.rules import Rule, ruled
 from keyturn.ports import Capabilities
+from keyturn.providers.role_accounts.kinds import SqlServer
 
 NAME_FITS = Rule(
     "self.matches('^[A-Za-z0-9_.-]+$') && !(self in ['root', 'mariadb.sys', 'mysql'])",
@@ -18,25 +19,8 @@ NAME_FITS = Rule(
 AccountName = Annotated[str, Field(min_length=1, max_length=80, json_schema_extra=ruled(NAME_FITS))]
 
 
-class MariadbEndpoint(ServerEndpoint):
-    """Where consumers log in."""
-
-    port: int = Field(default=3306, ge=1, le=65535, description="TCP port.")
-
-
-class MariadbServer(ServerHalf[MariadbEndpoint]):
+class MariadbServer(SqlServer):
     """A MariaDB server and how the rotator reaches it."""
-
-    database: str = Field(min_length=1, max_length=64, description="The database that consumers log in to.")
-    insecure: bool = Field(
-        default=False,
-        description="Allow connections without TLS verification. Never for production; shown loudly.",
-    )
-
-    @property
-    def within(self) -> str:
-        """The database."""
-        return self.database
 
 
 class MariadbAccounts(TakingTurns):

@@ -8,12 +8,12 @@ from pymysql import err
 
 from keyturn.core.model import Trial
 from keyturn.ports import Credential, Endpoint, KeyturnError
-from keyturn.providers.mariadb.connections import Connector, Wire
-from keyturn.providers.mariadb.failures import LoginFailed, number_of
-from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.role_accounts.connections import Connector, Wire
+from keyturn.providers.role_accounts.failures import LoginFailed, number_of
+from keyturn.providers.role_accounts.settings import Settings
 from keyturn.providers.verdicts import agreed
 
-_WHO: Final = "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), CURRENT_ROLE(), @@server_uid, @@read_only"
+_WHO: Final = "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), CURRENT_ROLE(), {identity}, @@read_only"
 _DENIED: Final = frozenset({1142, 1044, 1143})
 
 
@@ -34,8 +34,10 @@ async def _at(connector: Connector, settings: Settings, at: Endpoint, credential
 
 async def _use(session: Wire, settings: Settings, id_: str, system: str) -> Trial:
     """Who the server says we are, and a row that the role may write, taken back."""
-    ((name, role, uid, read_only),) = await session.ask(_WHO)
-    if (name, role, f"mariadb/{uid}/{settings.database}") != (id_, settings.owner, system):
+    dialect = settings.dialect
+    ((name, roles, uid, read_only),) = await session.ask(_WHO.format(identity=dialect.identity))
+    here = f"{dialect.field}/{uid}/{settings.database}"
+    if (name, here) != (id_, system) or settings.owner not in dialect.roles_of(str(roles)):
         return Trial.LACKING
     if read_only:
         return Trial.DOWN

@@ -1,6 +1,7 @@
 """The one place where the driver's exceptions become ours. Its texts go no further; numbers are enough.
 
-Numbers: https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference
+Numbers: https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference and
+https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 class Login(StrEnum):
     """Why a login failed."""
 
-    DISABLED = "Disabled"  # the password was right, the account is locked (seen on 10.11)
+    DISABLED = "Disabled"  # the password was right, the account is locked
     WRONG = "Wrong"  # wrong password, or no such account: the server does not tell them apart
     NO_DATABASE = "NoDatabase"
     NO_ACCESS = "NoAccess"
+    EXPIRED = "Expired"  # the password was right, and has expired
     TLS = "Tls"
     DOWN = "Down"
 
 
 _LOGINS: Final = {
-    4151: Login.DISABLED,
     1045: Login.WRONG,
     1698: Login.WRONG,
     1130: Login.WRONG,  # no account for this host
     1044: Login.NO_ACCESS,
     1049: Login.NO_DATABASE,
+    1820: Login.EXPIRED,
+    1862: Login.EXPIRED,
     3159: Login.TLS,  # connections without TLS are not admitted
     2026: Login.TLS,
 }
@@ -44,6 +47,7 @@ _TRIALS: Final = {
     Login.WRONG: Trial.REFUSED,
     Login.NO_ACCESS: Trial.LACKING,
     Login.NO_DATABASE: Trial.LACKING,
+    Login.EXPIRED: Trial.LACKING,
 }
 
 
@@ -66,16 +70,22 @@ def number_of(error: BaseException) -> int:
     return first if isinstance(first, int) else 0
 
 
-def login_failure(error: Exception) -> LoginFailed:
-    """Which of them it was."""
+def login_failure(error: Exception, locked: int) -> LoginFailed:
+    """Which of them it was. ``locked``: the number by which this family says that the account is locked."""
     if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
         return LoginFailed(Login.TLS)
-    return LoginFailed(_LOGINS.get(number_of(error), Login.DOWN))
+    number = number_of(error)
+    return LoginFailed(Login.DISABLED if number == locked else _LOGINS.get(number, Login.DOWN))
 
 
 _ROTATORS: Final[dict[Login, Words]] = {
     Login.WRONG: (Denied, "AdminRefused", "The server refuses the rotator's user or password: renew the admin Secret."),
     Login.DISABLED: (Denied, "AdminRefused", "The rotator's account is locked: unlock it or renew the admin Secret."),
+    Login.EXPIRED: (
+        Denied,
+        "AdminRefused",
+        "The rotator's password has expired: set it anew, and in the admin Secret.",
+    ),
     Login.NO_ACCESS: (Misconfigured, "NotInstalled", "The rotator may not use database keyturn: run procedures.sql."),
     Login.NO_DATABASE: (Misconfigured, "NotInstalled", "There is no database keyturn: run procedures.sql."),
     Login.TLS: TLS_FAILED,
@@ -106,6 +116,10 @@ _REFUSALS: Final = {
         "The free slot can log in or has sessions, but not by this rotation: see who uses it.",
     ),
     31012: ("AccountMissing", "The account does not exist: CALL keyturn.admit(…) makes it again."),
+    31017: (
+        "SessionsHidden",
+        "The server lists no sessions, so nobody can tell whether one is left: start it with performance_schema=ON.",
+    ),
     31014: (
         "NotContainable",
         (

@@ -1,4 +1,4 @@
-"""Preflight's own checklist for MariaDB: what would make a rotation unsafe here. Changes nothing."""
+"""Preflight's own checklist: what would make a rotation unsafe here. Changes nothing."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Final
 
 from keyturn.core.model import Problem
 from keyturn.ports import Checklist, Credential
-from keyturn.providers.mariadb.connections import Connector
-from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.role_accounts.connections import Connector
+from keyturn.providers.role_accounts.dialect import Dialect
+from keyturn.providers.role_accounts.settings import Settings
 from keyturn.providers.telling import listed
 
-PROCEDURES_VERSION: Final = 1
 _SERVER: Final = "SELECT VERSION(), keyturn.procedures_version(), @@max_connections"
-_OLDEST: Final = (10, 11)
-_ADMINISTERS: Final = 1 << 25 | 1 << 15 | 1 << 10 | 1 << 30  # CREATE USER, SUPER, GRANT OPTION, SET USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,10 @@ class Account:
 async def go_through(connector: Connector, settings: Settings, current: Credential | None) -> Checklist:
     """Everything that blocks. Raises Misconfigured if the procedures are missing."""
     async with connector.admin() as wire:
-        ((version, installed, most),) = await wire.ask(
-            "SELECT VERSION(), keyturn.procedures_version(), @@max_connections"
-        )
+        ((version, installed, most),) = await wire.ask(_SERVER)
         rows = await wire.ask("CALL keyturn.preflight(%s)", [settings.plan])
     accounts = {str(row[0]): Account(*row) for row in rows}
-    problems = [*_server(str(version), int(installed)), *_room(accounts, int(most), current)]
+    problems = [*_server(str(version), int(installed), settings.dialect), *_room(accounts, int(most), current)]
     problems += _owner(accounts, settings)
     for name in settings.slots:
         problems += _slot(name, accounts.get(name), settings)
@@ -61,15 +57,21 @@ async def go_through(connector: Connector, settings: Settings, current: Credenti
     return Checklist(tuple(problems))
 
 
-def _server(version: str, installed: int) -> Iterator[Problem]:
+def _server(version: str, installed: int, dialect: Dialect) -> Iterator[Problem]:
     numbers = tuple(int(part) for part in version.split("-", 1)[0].split(".")[:2] if part.isdigit())
-    if "mariadb" not in version.lower() or numbers < _OLDEST:
-        yield Problem("ServerTooOld", f"the server says it is {version}; Keyturn needs MariaDB 10.11 or newer")
-    if installed != PROCEDURES_VERSION:
+    if not dialect.is_family(version) or numbers < dialect.oldest:
+        needed = f"{dialect.title} {'.'.join(map(str, dialect.oldest))} or newer"
+        yield Problem("ServerTooOld", f"the server says it is {version}; Keyturn needs {needed}")
+    if installed != dialect.procedures:
         yield Problem("ProceduresOutdated", "the installed procedures are of another version: run procedures.sql again")
 
 
 def _room(accounts: dict[str, Account], most: int, current: Credential | None) -> Iterator[Problem]:
+    if any(not account.connected for account in accounts.values()):  # the rotator itself is, just now
+        yield Problem(
+            "SessionsHidden",
+            "the server lists no sessions, not even the rotator's: start it with performance_schema=ON",
+        )
     known = accounts.get(current.id) if current else None
     if known is not None and known.connected + known.sessions > most:
         yield Problem(
@@ -83,7 +85,7 @@ def _owner(accounts: dict[str, Account], settings: Settings) -> Iterator[Problem
     for account in accounts.values():
         if not account.owner_is_role:
             yield Problem("OwnerMissing", f"{settings.owner} is no role: CREATE ROLE, and GRANT it what consumers need")
-        elif account.owner_access & _ADMINISTERS:
+        elif account.owner_access & settings.dialect.administers:
             yield Problem(
                 "OwnerTooPowerful", f"{settings.owner} may administer the server; Keyturn does not rotate that: revoke"
             )
@@ -100,8 +102,9 @@ def _slot(name: str, account: Account | None, settings: Settings) -> Iterator[Pr
         yield Problem(
             "SeveralHosts", f"{name} has {account.host_rows} rows for different hosts, each with a password: keep one"
         )
-    if account.plugin != "mysql_native_password":
-        yield Problem("OtherPlugin", f"{name} logs in by {account.plugin}; set it to mysql_native_password")
+    plugin = settings.dialect.plugin
+    if account.plugin != plugin:
+        yield Problem("OtherPlugin", f"{name} logs in by {account.plugin}; set it to {plugin} alone")
     if account.default_role != settings.owner or account.roles != settings.owner:
         yield Problem(
             "RolesDiffer", f"{name} must have {settings.owner} as its only role and as its default: admit it again"

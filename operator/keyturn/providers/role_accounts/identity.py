@@ -10,17 +10,16 @@ import secrets
 
 from keyturn.core.model import Sameness
 from keyturn.ports import Credential, Denied, Endpoint, KeyturnError, Unavailable
-from keyturn.providers.mariadb.connections import Connector, Wire
-from keyturn.providers.mariadb.failures import LoginFailed
-from keyturn.providers.mariadb.settings import Settings
-
-_SYSTEM = "SELECT @@server_uid, @@read_only"
+from keyturn.providers.role_accounts.connections import Connector, Wire
+from keyturn.providers.role_accounts.failures import LoginFailed
+from keyturn.providers.role_accounts.settings import Settings
 
 
 async def require(wire: Wire, settings: Settings) -> str:
     """The name of the system behind the rotator's connection, which must be the one seen before and take writes."""
-    ((uid, read_only),) = await wire.ask(_SYSTEM)
-    name = f"mariadb/{uid}/{settings.database}"
+    dialect = settings.dialect
+    ((uid, read_only),) = await wire.ask(f"SELECT {dialect.identity}, @@read_only")
+    name = f"{dialect.field}/{uid}/{settings.database}"
     if settings.system and name != settings.system:
         raise Denied(
             "WrongSystem",

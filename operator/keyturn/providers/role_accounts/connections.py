@@ -14,17 +14,13 @@ from pymysql import err
 
 from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Endpoint
-from keyturn.providers.mariadb.failures import Login, LoginFailed, login_failure, rotators_login, translated
-from keyturn.providers.mariadb.settings import Settings
 from keyturn.providers.recent import Recent
+from keyturn.providers.role_accounts.failures import Login, LoginFailed, login_failure, rotators_login, translated
+from keyturn.providers.role_accounts.settings import Settings
 
 CONNECT_SECONDS: Final = 5
 _GOODBYE_SECONDS: Final = 1.0
 CALL_SECONDS: Final = 15.0  # opening a connection, and again all that is done in it, whatever the server does
-_BOOT: Final = """
-    SELECT CAST(UNIX_TIMESTAMP() - variable_value AS SIGNED) FROM information_schema.global_status
-    WHERE variable_name = 'UPTIME'
-"""
 _connect = cast("Callable[..., Awaitable[Any]]", aiomysql.connect)  # pyright: ignore[reportUnknownMemberType]
 _SAME_BOOT: Final = 2  # seconds that two looks at uptime may differ
 
@@ -61,14 +57,8 @@ class Wire:
         return await _rows(self._connection, query, parameters)
 
     async def hang_up(self) -> None:
-        """Says goodbye, or the server would log a client that got lost; waits a second for its answer at most."""
-        writer = self._connection._writer  # noqa: SLF001 -- the driver waits for no answer
-        with suppress(err.MySQLError, OSError, TimeoutError):
-            async with asyncio.timeout(_GOODBYE_SECONDS):
-                await self._connection.ensure_closed()
-                await writer.wait_closed()
-                return
-        writer.transport.abort()
+        """No more is asked."""
+        await _hang_up(self._connection)
 
 
 class Connector:
@@ -114,12 +104,21 @@ class Connector:
                     program_name="keyturn",
                     ssl=self._security(),
                 )
-                (boot,) = (await _rows(connection, _BOOT, ()))[0]
+                boot = await self._boot(connection)
         except (err.MySQLError, ssl.SSLError) as error:
-            raise login_failure(error) from None
+            raise login_failure(error, self._settings.dialect.locked) from None
         except (TimeoutError, OSError, UnicodeError, Unsuitable):
             raise LoginFailed(Login.DOWN) from None
-        return Wire(connection, Thread(int(connection.thread_id()), int(boot)))
+        return Wire(connection, Thread(int(connection.thread_id()), boot))
+
+    async def _boot(self, connection: Any) -> int:
+        """Since when its server runs. The first that is asked: an expired password may show only now."""
+        try:
+            ((boot,),) = await _rows(connection, self._settings.dialect.boot, ())
+        except BaseException:
+            await _hang_up(connection)
+            raise
+        return int(boot)
 
     def _security(self) -> ssl.SSLContext | None:
         if not self._settings.authority:
@@ -127,6 +126,17 @@ class Connector:
         context = ssl.create_default_context(cadata=self._settings.authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
+
+
+async def _hang_up(connection: Any) -> None:
+    """Says goodbye, or the server would log a client that got lost; waits a second for its answer at most."""
+    writer = connection._writer  # noqa: SLF001 -- the driver waits for no answer
+    with suppress(err.MySQLError, OSError, TimeoutError):
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            await connection.ensure_closed()
+            await writer.wait_closed()
+            return
+    writer.transport.abort()
 
 
 async def _rows(connection: Any, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:

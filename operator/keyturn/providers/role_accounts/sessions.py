@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keyturn.ports import Credential, Endpoint, KeyturnError, Session, Usage
-from keyturn.providers.mariadb.connections import Connector, OwnThreads
-from keyturn.providers.mariadb.failures import LoginFailed
-from keyturn.providers.mariadb.settings import Settings
+from keyturn.providers.role_accounts.connections import Connector, OwnThreads
+from keyturn.providers.role_accounts.failures import LoginFailed
+from keyturn.providers.role_accounts.settings import Settings
 from keyturn.providers.verdicts import usage_of
 
 
