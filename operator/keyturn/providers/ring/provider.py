@@ -261,7 +261,7 @@ class RingProvider:
 
     def _require_containable(self, view: View, out: Collection[str]) -> None:
         declared = [id_ for id_ in out if id_ in self._settings.wish.acceptors.known]
-        unnamed = [id_ for id_ in out if id_ not in view.values and view.ring.entry(id_) and not view.ring.format.named]
+        unnamed = [id_ for id_ in out if id_ not in view.values and view.ring.entry(id_) and view.ring.format.by_place]
         if declared or unnamed:
             raise Denied(
                 "NotContainable",
