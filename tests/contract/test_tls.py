@@ -145,6 +145,14 @@ async def test_a_server_that_speaks_something_else_or_nothing_is_given_up_in_tim
     assert why in told.why
 
 
+@pytest.mark.parametrize("name", ["a..b.svc", "x" * 250, ".svc"])
+async def test_a_name_that_is_none_is_told_and_stops_nobody(setting: TlsSetting, name: str) -> None:
+    server = setting.pods.serving["web-1"]
+    told = await dial(server.address, setting.port, name, root_of(setting.current.value))
+    assert not told.accepted
+    assert told.certificate or "none that a server could be asked for" in told.why
+
+
 async def test_a_pod_without_an_address_is_waited_for(setting: TlsSetting) -> None:
     stage = await staged(setting)
     setting.pods.pod_shown = {"address": ""}

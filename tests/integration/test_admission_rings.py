@@ -13,7 +13,7 @@ from keyturn.api.backends import one_backend
 from keyturn.api.rules import HOLDS_PASSWORD, NOT_OURS, SOMEBODY_TO_PROVE
 from keyturn.providers.generic.kinds import SIGNS
 from keyturn.providers.ring.kinds import KNOWN_ID, ONE_KEY
-from keyturn.providers.tls.kinds import DIAL_NAME, NAMES_ALLOWED, SEEN_OR_LISTED, SERVED_NAME, SERVES
+from keyturn.providers.tls.kinds import DIAL_NAME, NAMES_ALLOWED, ONE_SIGNER, SEEN_OR_LISTED, SERVED_NAME, SERVES
 from support.kubectl import Kubectl
 
 pytestmark = pytest.mark.integration
@@ -100,6 +100,7 @@ def test_good_input_is_accepted(kubectl: Kubectl, make: Callable[[], Manifest]) 
         (tls_plan, "tls/port", 70000, "should be less than or equal to 65535"),
         (tls_plan, "secret/keys", {"tls.crt": "{certificate}"}, HOLDS_PASSWORD.message),
         (tls_provider, "tls/names", [], NAMES_ALLOWED.message),
+        (tls_provider, "tls/certManager", {"name": "shop-ca"}, ONE_SIGNER.message),
         (tls_provider, "tls/adminSecretRef/name", "keyturn-escrow-x", NOT_OURS.message),
     ],
 )

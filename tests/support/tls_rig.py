@@ -224,3 +224,9 @@ class TlsRig(RealTime):
         for name in pods.names:
             pods.roll(name)
         return Credential(certificates.name_of(root_of(value)), value)
+
+    def remove_stranger(self) -> None:
+        pods = self.setting.pods
+        pods.edit(KEY, Sealed(root_of(self.current.value)))
+        for name in pods.names:
+            pods.roll(name)

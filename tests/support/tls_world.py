@@ -6,17 +6,21 @@ hold, by verifying the chain, and not of any status. Handshakes are of this worl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from cryptography.hazmat.primitives import serialization
 
+from keyturn.api.kinds import CredentialProviderSpec
 from keyturn.core.model import ObjectKey
 from keyturn.core.sealed import Sealed
-from keyturn.ports import PlanRecord, Provider, ProviderRecord, SecretRecord
+from keyturn.kube import paths
+from keyturn.kube.signing import body_of
+from keyturn.ports import PlanRecord, Provider, ProviderRecord, SecretRecord, SigningWish
 from keyturn.providers.ring import certificates
 from keyturn.providers.tls import making, material, provider
 from keyturn.providers.tls.handshake import Presented
+from support.cert_manager import CertManager
 from support.pods import Pod
 from support.promises import Broken
 from support.ring_world import _MODE_OF_LOSS, KEY, RING, SIGN, VERIFY, RingWorld
@@ -53,6 +57,7 @@ class TlsWorld(RingWorld):
     """One plan; who presents is called signer and web, who verifies gate and web."""
 
     signer: material.Signer | None = None  # the provider's own authority
+    manager: CertManager | None = None  # who signs instead
     age: timedelta = timedelta()  # of the certificate that is presented at the beginning
     half: str = "tls"
     first_spec: dict[str, object] = field(default_factory=lambda: TLS_SPEC)
@@ -66,10 +71,26 @@ class TlsWorld(RingWorld):
         self.broken_on_purpose = False
         self.read_first: dict[str, Sealed] = {}
         super().__post_init__()
+
+    def restart_operator(self) -> None:
+        super().restart_operator()
         self.opening = provider.opened_inside(self.clock, self.cluster, self, self.shake)
+        if self.manager is not None:
+            vars(self.cluster).update(
+                signing=self.manager.signing, ask_to_sign=self.ask_to_sign, forget_signing=self.manager.forget_signing
+            )
+
+    async def ask_to_sign(self, key: ObjectKey, wish: SigningWish) -> None:
+        manager, where = self.manager, paths.signing(ObjectKey(key.namespace, ""))
+        assert manager is not None
+        await self.cluster._change("ask-to-sign", lambda: manager.put(where, body_of(key, wish)))
 
     def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord | None) -> Provider:  # type: ignore[override]
         del admin  # this world keeps no Secret for it
+        if self.manager is not None:
+            tls = {"certManager": {"name": "shop-ca"}, "names": ["*.svc"]}
+            spec = CredentialProviderSpec.model_validate({"tls": tls})
+            record = replace(record, kind="ClusterCredentialProvider", spec=spec)
         nobody = SecretRecord(ObjectKey("", ""), "", "", {}, {})
         return self.opening(record, plan, authority_secret(self.signer) if self.signer else nobody)
 

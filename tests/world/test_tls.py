@@ -174,6 +174,24 @@ def test_contained_the_old_authority_leaves_at_once_and_everybody_follows() -> N
     completed(world)
 
 
+def test_one_that_has_ended_is_replaced_by_a_rotation_that_does_not_mean_to_go_back() -> None:
+    world = TlsWorld(age=timedelta(days=29))
+    world.run(4, until=lambda w: bool(w.plan_status.current_id))
+    world.clock.true, world.broken_on_purpose = START + timedelta(days=2), True
+    world.ask_for_rotation()
+    world.run(30, until=lambda _world: False)
+    assert world.phase == "Preflight"
+    assert "2026-01 ended at 2026-03-22" in told(world)
+    assert "mode: Availability" in told(world)
+    world.abort()
+    world.run(10)
+    world.request = {"planRef": {"name": "orders"}, "mode": Mode.AVAILABILITY}
+    world.ask_for_rotation("orders-2")
+    world.run(ENOUGH, until=lambda w: w.plan_status.current_id == NEW)
+    assert world.phase == "Complete", world.rotation_status.blockers
+    assert len(bundle(world)) == 1
+
+
 def test_of_an_authority_that_stays_the_old_certificate_is_waited_for_to_its_end() -> None:
     """Nothing refuses it before: that is said, and time is what closes it."""
     world = TlsWorld(signer=making.own_authority("shop-ca", wish(validity="300d"), START - AGE), age=AGE)

@@ -45,9 +45,14 @@ def unknown_placeholders(template: str) -> tuple[str, ...]:
     return tuple(name for name in _FIELD.findall(template) if name not in PLACEHOLDERS)
 
 
-def holds_password(template: str) -> bool:
-    """Does it hold the password, or a part of it? Then it changes with every credential."""
-    return any(f"{{{name}}}" in template for name in ("password", *PARTS))
+def holds_secret(template: str) -> bool:
+    """Does it hold the password, or the part of it that nobody else may have?"""
+    return "{password}" in template or "{privateKey}" in template
+
+
+def tells_apart(template: str) -> bool:
+    """Does it hold something of the credential, so that two of them can be told apart by it?"""
+    return any(f"{{{name}}}" in template for name in ("username", "password", *PARTS))
 
 
 def render(templates: Mapping[str, str], login: Login, place: Place) -> dict[str, Sealed]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from keyturn.api.kinds import RotationPlanSpec
@@ -60,7 +60,7 @@ def made(
     )  # fmt: skip
     if constraints is not None:
         builder = builder.add_extension(constraints, critical=True)
-    signing = None if isinstance(by, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    signing = None if isinstance(by, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
     certificate = builder.sign(by, signing)
     if above is None:
         return material.Signer(certificate, key, (), certificate)
@@ -188,6 +188,31 @@ async def test_a_successor_with_the_former_key_blocks() -> None:
     former = made(key=key)
     assert await problems(there(signed(former), signer=made(key=key))) == {"KeyIdentifierTaken"}
     assert await problems(there(signed(former), signer=former)) == set()
+
+
+async def test_what_somebody_else_signed_with_the_former_key_does_not_come_in() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    setting = there(signed(made(key=key)))
+    before, new = setting.pods.data[KEY], Credential("orders-tls-1", signed(made(key=key)))
+    setting.pods.keep(new)
+    for asked in (setting.open().ensure(op("Create"), new, FIRST), setting.open().contain(op("C"), new, FIRST, [])):
+        with pytest.raises(Denied) as refused:
+            await asked
+        assert refused.value.reason == "KeyIdentifierTaken"
+    assert setting.pods.data[KEY] == before
+
+
+@pytest.mark.parametrize("name", ["a..b.svc", "1:2", "x" * 250])
+async def test_a_name_that_is_none_blocks(name: str) -> None:
+    assert await problems(there(half={"names": [NAME, name]})) == {"AuthorityUnfit"}
+
+
+async def test_keys_of_kinds_that_nobody_here_knows_may_stand_in_the_bundle() -> None:
+    setting, other = there(), made(key=ed448.Ed448PrivateKey.generate())
+    text = other.root.public_bytes(serialization.Encoding.PEM).decode()
+    setting.known = (name_of(text.strip()),)
+    setting.pods.edit(KEY, Sealed(root_of(setting.current.value) + text))
+    assert await problems(setting) == set()
 
 
 # ------------------------------------------------------------------------------------------------ bundle and plan

@@ -19,6 +19,7 @@ from keyturn.ports import (
     Conflict,
     Credential,
     Denied,
+    Issuer,
     KeyturnError,
     Misconfigured,
     Principal,
@@ -44,7 +45,7 @@ _BY_HAND = "remove it from the Secret"
 class RingProvider:
     """Satisfies ``ports.Provider`` for one plan."""
 
-    issuer = None
+    issuer: Issuer | None = None
 
     def __init__(
         self,

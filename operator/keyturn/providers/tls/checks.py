@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from keyturn.api.base import format_duration
 from keyturn.core.model import Problem
@@ -16,6 +17,11 @@ from keyturn.providers.ring.formats import Ring
 from keyturn.providers.tls import making
 from keyturn.providers.tls.kinds import Certificate
 from keyturn.providers.tls.material import ROOT, Chain, Signer, chain_of, is_authority
+
+SAME_IDENTIFIER: Final = (
+    "another certificate in the bundle has the same subject key identifier as the authority that signs, so verifiers "
+    "may try only one of the two; an authority that is to be dropped needs a successor with a key of its own"
+)
 
 
 def of_plan(plan: PlanRecord, wish: Certificate) -> list[Problem]:
@@ -47,8 +53,8 @@ def of_secret(record: SecretRecord | None, where: str, templates: Sequence[str])
     return [Problem("RootLeftBehind", f'{why}; let secret.keys say {ROOT}: "{{ca}}", and let verifiers read {where}')]
 
 
-def of_bundle(ring: Ring, where: str, now: datetime) -> list[Problem]:
-    """Everything in it must be an authority that is good now."""
+def of_bundle(ring: Ring, where: str, current: str, now: datetime) -> list[Problem]:
+    """Everything in it must be an authority that is good now; what has become of the current one is said elsewhere."""
     found: list[Problem] = []
     for entry in ring.entries:
         one = certificates.in_entry(entry.value.reveal_text())
@@ -56,7 +62,7 @@ def of_bundle(ring: Ring, where: str, now: datetime) -> list[Problem]:
         if not is_authority(one):
             why = f"{named} is no certificate of an authority, so it vouches for nobody or, to some, for itself alone"
             found.append(Problem("NotAnAuthority", f"{why}; take it out"))
-        if not one.not_valid_before_utc <= now < one.not_valid_after_utc:
+        if entry.id != current and not one.not_valid_before_utc <= now < one.not_valid_after_utc:
             when = f"{one.not_valid_before_utc:%Y-%m-%d %H:%MZ} to {one.not_valid_after_utc:%Y-%m-%d %H:%MZ}"
             found.append(Problem("OutOfDate", f"{named} is good from {when}; take it out, or mend the clock"))
     return found
@@ -96,12 +102,5 @@ def of_signer(signer: Signer, wish: Certificate, ring: Ring, now: datetime) -> l
         )
     there = [certificates.in_entry(entry.value.reveal_text()) for entry in ring.entries]
     if making.others_with_its_key_identifier(signer.root, there):
-        found.append(
-            Problem(
-                "KeyIdentifierTaken",
-                "another certificate in the bundle has the same subject key identifier as the authority that signs: "
-                "verifiers may try only one of the two. An authority that is to be dropped needs a successor with a "
-                "key of its own",
-            )
-        )
+        found.append(Problem("KeyIdentifierTaken", SAME_IDENTIFIER))
     return found

@@ -36,11 +36,11 @@ async def dial(address: str, port: int, name: str, root: str) -> Presented:
         return Presented(await _leaf(_trusting(root), address, port, name), accepted=True)
     except ssl.SSLCertVerificationError:
         pass
-    except (OSError, TimeoutError) as failed:
+    except (OSError, TimeoutError, ValueError) as failed:
         return Presented(why=_why(failed))
     try:
         return Presented(await _leaf(_trusting_anything(), address, port, name))
-    except (OSError, TimeoutError) as failed:
+    except (OSError, TimeoutError, ValueError) as failed:
         return Presented(why=_why(failed))
 
 
@@ -59,6 +59,7 @@ def _trusting_anything() -> ssl.SSLContext:
 
 
 async def _leaf(context: ssl.SSLContext, address: str, port: int, name: str) -> bytes:
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)  # no socket is opened for what is no name
     async with asyncio.timeout(_SECONDS):
         _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
     try:
@@ -75,5 +76,7 @@ def _why(failed: Exception) -> str:
             return "it does not speak TLS there, or breaks the handshake off"
         case TimeoutError():
             return f"it does not answer within {_SECONDS:.0f} s: does a NetworkPolicy let Keyturn in?"
+        case ValueError():
+            return "the plan's first name is none that a server could be asked for"
         case _:
             return "nothing listens there, or it cannot be reached"

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from keyturn.api import rules
 from keyturn.api.backends import Backend
-from keyturn.api.base import Name, PositiveDuration, Ref
+from keyturn.api.base import Model, Name, PositiveDuration, Ref
 from keyturn.api.rules import Rule, distinct, ruled
 from keyturn.providers.ring import kinds
 from keyturn.providers.ring.kinds import InsideTheCluster, RingHalf
@@ -35,19 +35,31 @@ SEEN_OR_LISTED = Rule(
     "clients names those of the presenters that do not serve: without a port nobody does, so leave it out",
     ".clients",
 )
-
-
 NAMES_ALLOWED = Rule(
-    "!has(self.adminSecretRef) || (has(self.names) && self.names.size() > 0)",
-    "whoever may use this provider is given certificates of the authority in adminSecretRef: say in names which",
+    "!(has(self.adminSecretRef) || has(self.certManager)) || (has(self.names) && self.names.size() > 0)",
+    "whoever may use this provider is given certificates that this authority signs: say in names which",
     ".names",
 )
+ONE_SIGNER = Rule(
+    "!(has(self.adminSecretRef) && has(self.certManager))",
+    "adminSecretRef and certManager both say who signs: set one of them",
+    ".certManager",
+)
+
+
+class CertManagerIssuer(Model):
+    """Who signs, where cert-manager is asked."""
+
+    name: Name = Field(description="Of the issuer.")
+    kind: Literal["Issuer", "ClusterIssuer"] = Field(
+        default="ClusterIssuer", description="An Issuer stands in the namespace of the plan."
+    )
 
 
 class TlsPods(InsideTheCluster):
     """Pods of the plan's namespace that present certificates and verify them, and who signs."""
 
-    model_config = ConfigDict(json_schema_extra=ruled(NAMES_ALLOWED))
+    model_config = ConfigDict(json_schema_extra=ruled(NAMES_ALLOWED, ONE_SIGNER))
 
     admin_secret_ref: Ref | None = Field(
         default=None,
@@ -55,6 +67,11 @@ class TlsPods(InsideTheCluster):
         "root: such as the one of a cert-manager CA issuer. Without it each rotation makes an authority of its own, "
         "whose key is forgotten as soon as it has signed.",
         json_schema_extra=ruled(rules.NOT_OURS),
+    )
+    cert_manager: CertManagerIssuer | None = Field(
+        default=None,
+        description="The issuer of cert-manager that is asked, by a CertificateRequest in the plan's namespace. Only a "
+        "ClusterCredentialProvider may name one. It must tell its root (status.ca).",
     )
     names: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         default_factory=list[Annotated[str, Field(min_length=1, max_length=253)]],

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
@@ -65,6 +65,18 @@ def issued(signer: Signer, wish: Certificate, now: datetime) -> Sealed:
     return written(key, leaf, signer)
 
 
+def fresh_key() -> ec.EllipticCurvePrivateKey:
+    """For a certificate that somebody else signs."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def request_for(key: ec.EllipticCurvePrivateKey, wish: Certificate) -> bytes:
+    """In PEM. Usages are told beside it: cert-manager refuses a request in which they stand twice and differ."""
+    names = x509.SubjectAlternativeName([_name(name) for name in wish.names])
+    built = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=True)
+    return built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def unfit(chain: Chain, wish: Certificate, now: datetime) -> bool:
     """Would a strict verifier refuse it, for any of its names and usages?
 
@@ -84,7 +96,7 @@ def unfit(chain: Chain, wish: Certificate, now: datetime) -> bool:
         if "ServerAuth" in wish.usages:
             for subject in map(_subject, wish.names):
                 policy.build_server_verifier(subject).verify(chain.leaf, list(chain.between))
-    except VerificationError:
+    except (VerificationError, ValueError):  # the latter: a name that is none
         return True
     return False
 

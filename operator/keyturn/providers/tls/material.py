@@ -8,15 +8,17 @@ The value is what presenters hold; its last certificate is what verifiers are gi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes, PublicKeyTypes
 
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Misconfigured, SecretRecord
@@ -93,19 +95,31 @@ def signer_of(secret: SecretRecord) -> Signer:
 
 def written(key: Key, leaf: x509.Certificate, signer: Signer) -> Sealed:
     """As one value."""
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = [one.public_bytes(serialization.Encoding.PEM) for one in (leaf, *signer.between, signer.root)]
-    return Sealed(b"".join([private, *public]))
+    return _joined(key, [leaf, *signer.between, signer.root])
+
+
+def put_together(key: Key, certificate: bytes, root: bytes) -> Sealed | None:
+    """What somebody else signed, as one value; None if it is for another key, or leads to no root that is told."""
+    try:
+        leaf, *between = x509.load_pem_x509_certificates(certificate)
+        told = x509.load_pem_x509_certificates(root) if root.strip() else []
+    except ValueError:
+        return None
+    chain = list(dict.fromkeys([*between, *told]))
+    if not chain or chain[-1].issuer != chain[-1].subject:
+        return None
+    value = _joined(key, [leaf, *chain])
+    return value if chain_of(value) is not None else None
 
 
 def key_identifier(certificate: x509.Certificate) -> bytes:
     """By which verifiers look for who signed. RFC 5280, section 4.2.1.2; made where it does not stand there."""
-    try:
+    with suppress(x509.ExtensionNotFound, ValueError):
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
-        return x509.SubjectKeyIdentifier.from_public_key(_supported(certificate)).digest
+    with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = cast("CertificateIssuerPublicKeyTypes", certificate.public_key())
+        return x509.SubjectKeyIdentifier.from_public_key(key).digest
+    return certificate.fingerprint(hashes.SHA256())  # of a kind of key that is not known here: nobody else's
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
@@ -116,13 +130,11 @@ def is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _supported(
-    certificate: x509.Certificate,
-) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
-    key = certificate.public_key()
-    if isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
-        return key
-    raise ValueError("not a kind of key that is known here")
+def _joined(key: Key, certificates: Sequence[x509.Certificate]) -> Sealed:
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Sealed(b"".join([private, *(one.public_bytes(serialization.Encoding.PEM) for one in certificates)]))
 
 
 def _certificates(secret: SecretRecord, key: str) -> list[x509.Certificate]:
@@ -139,13 +151,15 @@ def _key(pem: bytes) -> Key | None:
 
 
 def _fits(key: PublicKeyTypes, certificate: x509.Certificate) -> bool:
-    return key == certificate.public_key()
+    with suppress(ValueError, UnsupportedAlgorithm):
+        return key == certificate.public_key()
+    return False
 
 
 def _signed_in_turn(certificates: Sequence[x509.Certificate]) -> bool:
     try:
         for one, above in pairwise(certificates):
             one.verify_directly_issued_by(above)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True

@@ -37,14 +37,16 @@ from keyturn.providers.ring.provider import RingProvider
 from keyturn.providers.ring.settings import Settings, read_settings
 from keyturn.providers.ring.view import View
 from keyturn.providers.tls import checks, making
+from keyturn.providers.tls.asking import Asked, Asking
 from keyturn.providers.tls.handshake import Dial, dial
-from keyturn.providers.tls.kinds import ABLE, Certificate, TlsPods
+from keyturn.providers.tls.kinds import ABLE, Certificate, CertManagerIssuer, TlsPods
 from keyturn.providers.tls.material import Signer, chain_of, signer_of
 from keyturn.providers.tls.presenters import Presenters
 
 
 def opened_inside(clock: Clock, cluster: Cluster, probes: Probes, shake: Dial = dial) -> Open:
     """Opens plans for the whole process. ``shake``: how a pod is asked what it presents."""
+    kept: dict[str, Asked] = {}
 
     def open_(record: ProviderRecord, plan: PlanRecord, admin: SecretRecord) -> Provider:
         settings = read_settings("tls", Certificate, record, plan)
@@ -55,9 +57,24 @@ def opened_inside(clock: Clock, cluster: Cluster, probes: Probes, shake: Dial = 
             )
         _require_allowed(wish, record)
         signer = signer_of(admin) if admin.key.name else None
-        return TlsProvider(settings, wish, cluster, probes, clock, signer, shake)
+        made = TlsProvider(settings, wish, cluster, probes, clock, signer, shake)
+        if (issuer := _issuer(record)) is not None:
+            made.issuer = Asking(plan, wish, issuer, cluster, clock, kept, made.free_id)
+        return made
 
     return open_
+
+
+def _issuer(record: ProviderRecord) -> CertManagerIssuer | None:
+    half = record.spec.backend
+    found = half.cert_manager if isinstance(half, TlsPods) else None
+    if found is not None and record.kind != "ClusterCredentialProvider":
+        raise Misconfigured(
+            "IssuerForTheClusterOnly",
+            "spec.tls.certManager lends the operator's right to ask for certificates: ask an administrator of the "
+            "cluster to name the issuer in a ClusterCredentialProvider.",
+        )
+    return found
 
 
 def _require_allowed(wish: Certificate, record: ProviderRecord) -> None:
@@ -94,6 +111,21 @@ class TlsProvider(RingProvider):
 
     # --------------------------------------------------------------------------------------------- looking
 
+    async def next_id(self, current_id: str) -> str:
+        """A fresh name; "" where cert-manager signs: then it is given when there is something to name."""
+        found = await super().next_id(current_id)
+        return found if self.issuer is None else ""
+
+    async def free_id(self) -> str:
+        """A fresh name, whoever signs."""
+        return await super().next_id(self._settings.plan.status.current_id)
+
+    def mint(self) -> Sealed:
+        """A key with its certificate."""
+        if self.issuer is not None:
+            raise Denied("MintedByServer", "cert-manager signs: no certificate is made without it.")
+        return super().mint()
+
     async def inventory(self) -> tuple[Principal, ...]:
         """As of any ring; what is ours says when it ends."""
         found, view = await super().inventory(), await self._view()
@@ -115,9 +147,9 @@ class TlsProvider(RingProvider):
             *of_ring.problems,
             *checks.of_plan(plan, self._wish),
             *checks.of_secret(presented, where, [*plan.spec.secret.keys]),
-            *checks.of_bundle(view.ring, where, now),
+            *checks.of_bundle(view.ring, where, current.id if current is not None else "", now),
             *broken,
-            *checks.of_signer(self._signing(), self._wish, view.ring, now),
+            *(checks.of_signer(self._signing(), self._wish, view.ring, now) if self.issuer is None else ()),
         )
         return Checklist(found, (*of_ring.unchecked, *short))
 
@@ -170,9 +202,15 @@ class TlsProvider(RingProvider):
 
     # -------------------------------------------------------------------------------------------- changing
 
+    async def ensure(self, op: Op, new: Credential, like: str) -> None:
+        """As of any ring; but what would be taken for another authority does not come in."""
+        _require_apart(await self._view(new), new)
+        await super().ensure(op, new, like)
+
     async def contain(self, op: Op, new: Credential, old_id: str, strangers: Sequence[str]) -> None:
         """As of any ring; but who signed both cannot be distrusted."""
         view = await self._view(new)
+        _require_apart(view, new)
         old = view.values.get(old_id)
         new_chain, old_chain = chain_of(new.value), chain_of(old) if old is not None else None
         if new_chain is not None and old_chain is not None and new_chain.root == old_chain.root:
@@ -195,3 +233,11 @@ class TlsProvider(RingProvider):
 
     def _vouched_for(self, view: View, credential: Credential) -> bool:
         return any(certificates.same(one.value.reveal_text(), credential.value) for one in view.ring.entries)
+
+
+def _require_apart(view: View, new: Credential) -> None:
+    """Preflight asked the same of an authority that is known; what cert-manager answers is known only now."""
+    chain = chain_of(new.value)
+    there = [certificates.in_entry(one.value.reveal_text()) for one in view.ring.entries]
+    if chain is not None and making.others_with_its_key_identifier(chain.root, there):
+        raise Denied("KeyIdentifierTaken", f"{checks.SAME_IDENTIFIER}: nothing was changed.")
