@@ -35,6 +35,7 @@ from support.postgres_server import Servers
 from support.provider_rig import MariadbRig, MemoryIssuerRig, MemoryRig, PostgresRig, RabbitmqRig, RedisRig, Rig
 from support.rabbitmq_server import RabbitmqServer
 from support.redis_server import RedisPair
+from support.tls_rig import TlsRig
 from support.webhook_plan import WebhookRig
 from support.webhook_server import Bench, ReferenceServer, admin_secret
 
@@ -190,6 +191,13 @@ def rig_ring(request: pytest.FixtureRequest) -> Rig:
 async def rig_keyring_counters() -> AsyncIterator[Rig]:
     async with counting_rig() as rig:
         yield rig
+
+
+@pytest.fixture
+def rig_tls() -> Iterator[Rig]:
+    rig = TlsRig()
+    yield rig
+    rig.setting.stop()
 
 
 @pytest.fixture

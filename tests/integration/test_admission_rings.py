@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from keyturn.api.backends import one_backend
-from keyturn.api.rules import NOT_OURS, SOMEBODY_TO_PROVE
+from keyturn.api.rules import HOLDS_PASSWORD, NOT_OURS, SOMEBODY_TO_PROVE
 from keyturn.providers.generic.kinds import SIGNS
 from keyturn.providers.ring.kinds import KNOWN_ID, ONE_KEY
+from keyturn.providers.tls.kinds import DIAL_NAME, NAMES_ALLOWED, ONE_SIGNER, SEEN_OR_LISTED, SERVED_NAME, SERVES
 from support.kubectl import Kubectl
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,20 @@ def keyring_plan() -> Manifest:
 
 def generic_plan() -> Manifest:
     return plan("generic", {"acceptors": {"secret": {"name": "ring", "key": "tokens", "format": "Lines"}}})
+
+
+def tls_plan() -> Manifest:
+    bundle = {"secret": {"name": "orders-trust", "key": "ca.crt", "format": "CaBundle"}, "known": ["sha256:0a1b"]}
+    names = ["orders.shop.svc", "*.shop.svc", "10.1.2.3", "fd00::1"]
+    made = plan("tls", {"names": names, "port": 8443, "clients": ["job"], "validity": "30d", "acceptors": bundle})
+    keys = {"id": "{username}", "tls.crt": "{certificate}", "tls.key": "{privateKey}", "ca.crt": "{ca}"}
+    made["spec"]["secret"]["keys"] = keys
+    return made
+
+
+def tls_provider() -> Manifest:
+    half = {"tls": {"adminSecretRef": {"name": "shop-ca"}, "names": ["*.shop.svc"]}}
+    return OURS | {"kind": "CredentialProvider", "metadata": {"name": "certificates"}, "spec": half}
 
 
 def keyring_provider() -> Manifest:
@@ -56,7 +71,7 @@ def offer(kubectl: Kubectl, manifest: Manifest) -> str:
     return kubectl("create", "--dry-run=server", "-f", "-", stdin=manifest)
 
 
-@pytest.mark.parametrize("make", [keyring_plan, generic_plan, keyring_provider])
+@pytest.mark.parametrize("make", [keyring_plan, generic_plan, tls_plan, keyring_provider, tls_provider])
 def test_good_input_is_accepted(kubectl: Kubectl, make: Callable[[], Manifest]) -> None:
     assert "created" in offer(kubectl, make())
 
@@ -76,6 +91,17 @@ def test_good_input_is_accepted(kubectl: Kubectl, make: Callable[[], Manifest]) 
         (generic_plan, "generic/alphabet", "ABCDEFGHIJKLMNOP,", SIGNS.message),
         (generic_plan, "generic/length", 8, "should be greater than or equal to 24"),
         (keyring_provider, "keyring", None, one_backend().message),
+        (tls_plan, "tls/names", ["Orders.shop.svc"], SERVED_NAME.message),
+        (tls_plan, "tls/names", ["orders.*.svc"], SERVED_NAME.message),
+        (tls_plan, "tls/names", ["*.shop.svc", "orders.shop.svc"], DIAL_NAME.message),
+        (tls_plan, "tls/names", [], "should have at least 1 items"),
+        (tls_plan, "tls/usages", ["ClientAuth"], SERVES.message),
+        (tls_plan, "tls/port", None, SEEN_OR_LISTED.message),
+        (tls_plan, "tls/port", 70000, "should be less than or equal to 65535"),
+        (tls_plan, "secret/keys", {"tls.crt": "{certificate}"}, HOLDS_PASSWORD.message),
+        (tls_provider, "tls/names", [], NAMES_ALLOWED.message),
+        (tls_provider, "tls/certManager", {"name": "shop-ca"}, ONE_SIGNER.message),
+        (tls_provider, "tls/adminSecretRef/name", "keyturn-escrow-x", NOT_OURS.message),
     ],
 )
 def test_bad_input_is_refused_with_its_sentence(

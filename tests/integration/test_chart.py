@@ -77,6 +77,13 @@ def test_secret_names_leave_no_other_secret_of_the_namespace_readable(cluster: C
     assert [rule["resourceNames"] for rule in reading] == [["orders-db", "postgres-rotator", "keyturn-probe-orders-db"]]
 
 
+@pytest.mark.parametrize(("said", "there"), [("true", 1), ("false", 0)])
+def test_certificates_are_asked_for_only_where_it_is_said(cluster: Cluster, said: str, there: int) -> None:
+    rules = list(rules_of(objects(cluster, "watchNamespaces={shop}", f"certManager={said}"), "operator"))
+    asking = [rule for rule in rules if "certificaterequests" in rule["resources"]]
+    assert [(rule["where"], rule["verbs"]) for rule in asking] == [("shop", ["get", "create", "delete"])] * there
+
+
 def test_without_cluster_wide_no_workload_and_no_secret_is_reachable_elsewhere(cluster: Cluster) -> None:
     documents = objects(cluster, *FORMS["namespaces"])
     processes = (rule for part in ("operator", "injector") for rule in rules_of(documents, part))

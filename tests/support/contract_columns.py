@@ -20,6 +20,7 @@ COLUMNS: Final[dict[str, str]] = {  # a fixture's name, and after "-" its form: 
     "mysql": "mysql",
     "rabbitmq": "rabbitmq",
     "redis": "redis",
+    "tls": "tls",
     "webhook": "webhook",
     **{f"postgres-{flavour}-{form}": "postgres" for flavour in ("15", "18") for form in FORMS},
 }

@@ -44,7 +44,7 @@ class RingFleet(Fleet):
     def start_container(self, workload: Workload, pod: Pod) -> None:
         super().start_container(workload, pod)
         self.rings[pod.name] = self.cluster.ring[KEY]
-        if workload.ref.name == self.broken and len(json.loads(self.rings[pod.name].reveal_text())) > 1:
+        if workload.ref.name == self.broken and self.rings[pod.name] not in self.cluster.rings_of_one:
             pod.crashed = CRASH_BACK_OFF
 
     def _run(self, workload: Workload, pod: Pod) -> None:
@@ -64,13 +64,15 @@ class RingCluster(MemoryCluster):
     def __init__(self, world: RingWorld) -> None:
         super().__init__(world.board, world.backend, START)
         self.backend = world.backend
-        self.ring = {KEY: Sealed(json.dumps({FIRST: VALUE}))}
+        self.ring = {KEY: world.first_ring}
+        self.rings_of_one = [world.first_ring]
+        self.half = world.half
         self.ring_tag, self.ring_version = "", 1
         self.fleet = RingFleet(self)
 
     async def provider(self, plan: PlanRecord) -> ProviderRecord:
         await self._ask("provider")
-        spec = CredentialProviderSpec.model_validate({"keyring": {}})
+        spec = CredentialProviderSpec.model_validate({self.half: {}})
         return ProviderRecord("CredentialProvider", ObjectKey(plan.key.namespace, "keys"), "provider-uid", 1, spec)
 
     async def secret(self, key: ObjectKey) -> SecretRecord | None:
@@ -147,6 +149,11 @@ class RingWorld(World):
     """One plan; a signer, a gate that verifies, and a web app that does both."""
 
     spec_changes: dict[str, object] = field(default_factory=dict[str, object])
+    half: str = "keyring"
+    first_value: Sealed = field(default_factory=lambda: Sealed(VALUE))
+    first_secret: dict[str, Sealed] = field(default_factory=lambda: {"url": Sealed(f"{FIRST}.{VALUE}")})
+    first_ring: Sealed = field(default_factory=lambda: Sealed(json.dumps({FIRST: VALUE})))
+    first_spec: dict[str, object] = field(default_factory=lambda: PLAN_SPEC)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,10 +161,10 @@ class RingWorld(World):
         self.cluster: RingCluster = RingCluster(self)
         self.minted: list[Sealed] = []
         self.signed: dict[str, datetime] = {}  # token -> when it was last made
-        self.secret_before = {"url": Sealed(f"{FIRST}.{VALUE}"), "unmanaged": Sealed("stays as it is")}
+        self.secret_before = {**self.first_secret, "unmanaged": Sealed("stays as it is")}
         self.ring_before = dict(self.cluster.ring)
         self.cluster.edit_secret(self.secret_before, "kubectl")
-        wish = RotationPlanSpec.model_validate(PLAN_SPEC | self.spec_changes)
+        wish = RotationPlanSpec.model_validate(self.first_spec | self.spec_changes)
         self.cluster.the_plan = PlanRecord(PLAN, "plan-uid", 1, "1", wish, PlanStatus())
         for ref in (SIGNER, GATE, WEB):
             self.cluster.workloads[ref] = Workload(ref, 2)
@@ -172,7 +179,7 @@ class RingWorld(World):
     def known_values(self) -> Sequence[Sealed]:
         escrow = self.cluster.the_escrow
         self.minted += [v for v in (escrow.values if escrow else {}).values() if v not in self.minted]
-        return (Sealed(VALUE), *self.minted)
+        return (self.first_value, *self.minted)
 
     def open(self, record: ProviderRecord, plan: PlanRecord, admin: SecretRecord | None) -> Provider:  # type: ignore[override]
         return self.providers.open(record, plan, admin)

@@ -27,6 +27,11 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- if .Values.certManager }}
+- apiGroups: [cert-manager.io]
+  resources: [certificaterequests]
+  verbs: [get, create, delete]                 # for plans of tls whose provider names an issuer
+{{- end }}
 {{- end -}}
 
 {{/* Secrets of consumers: by name only, never listed or watched. Creating is for keyturn-probe-<plan>. */}}

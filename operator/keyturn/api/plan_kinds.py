@@ -39,7 +39,8 @@ class SecretTarget(Model):
     keys: dict[str, Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
         min_length=1,
         max_length=16,
-        description="Secret key -> template. Placeholders: {username} {password} {host} {port} {database}.",
+        description="Secret key -> template. Placeholders: {username} {password} {host} {port} {database}; where it is "
+        "a certificate, {privateKey} {certificate} {ca}.",
         json_schema_extra=ruled(rules.SECRET_KEYS, rules.NOT_BLANK, rules.HOLDS_PASSWORD, rules.KNOWN_PLACEHOLDERS),
     )
 

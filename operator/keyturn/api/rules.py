@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from pydantic.types import JsonValue
 
-KEY = "x-kubernetes-validations"
+from keyturn.core.rendering import PLACEHOLDERS
 
-PLACEHOLDERS = ("username", "password", "host", "port", "database")
+KEY = "x-kubernetes-validations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,9 @@ NOT_BLANK = Rule(
     "a template is empty or blank, and would write an empty value into the Secret; remove the key or fill the template",
 )
 HOLDS_PASSWORD = Rule(
-    "self.exists(k, self[k].contains('{password}'))",
-    "no template holds {password}, so the Secret would never change; add it to the key that consumers read",
+    "self.exists(k, self[k].contains('{password}') || self[k].contains('{privateKey}'))",
+    "no template holds {password} (of a certificate: {privateKey}), so the Secret would never change; add it to the "
+    "key that consumers read",
 )
 KNOWN_PLACEHOLDERS = Rule(
     "self.all(k, self[k].findAll('[{][A-Za-z0-9_]+[}]').all(p, p in ["

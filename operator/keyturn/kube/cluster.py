@@ -19,6 +19,7 @@ from keyturn.kube.freezes import Freezes
 from keyturn.kube.plans import Plans
 from keyturn.kube.pods import Pods
 from keyturn.kube.secrets import Secrets
+from keyturn.kube.signing import SigningRequests
 from keyturn.kube.workloads import Workloads
 from keyturn.ports import (
     Announcement,
@@ -30,6 +31,8 @@ from keyturn.ports import (
     ProviderRecord,
     RotationRecord,
     SecretRecord,
+    SigningAnswer,
+    SigningWish,
     WorkloadRecord,
 )
 
@@ -55,6 +58,7 @@ class KubeCluster:
         self._escrow = EscrowStore(client, operator_namespace)
         self._freezes = Freezes(client, operator_namespace)
         self._pods = pods
+        self._signing = SigningRequests(client)
         self._workloads = Workloads(client, pods)
         self._following = following
         self._announcements = Announcements(client, identity, clock)
@@ -176,6 +180,18 @@ class KubeCluster:
     async def touch(self, pod: PodRecord, plan: ObjectKey, generation: int) -> None:
         """Raises Conflict."""
         await self._pods.touch(pod, plan, generation)
+
+    async def signing(self, key: ObjectKey) -> SigningAnswer | None:
+        """None if it was not asked for."""
+        return await self._signing.read(key)
+
+    async def ask_to_sign(self, key: ObjectKey, wish: SigningWish) -> None:
+        """Raises Conflict where it was asked for already."""
+        await self._signing.ask(key, wish)
+
+    async def forget_signing(self, key: ObjectKey) -> None:
+        """One that is gone is success."""
+        await self._signing.forget(key)
 
     async def announce(self, about: ObjectKey, kind: str, uid: str, event: Announcement) -> None:
         """Never raises."""

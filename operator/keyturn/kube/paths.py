@@ -44,6 +44,11 @@ def events(namespace: str) -> str:
     return _join("/apis/events.k8s.io/v1", namespace or "default", "events", "")
 
 
+def signing(key: ObjectKey) -> str:
+    """A CertificateRequest of cert-manager."""
+    return _join("/apis/cert-manager.io/v1", key.namespace, "certificaterequests", key.name)
+
+
 def lease(key: ObjectKey) -> str:
     """A Lease, or with an empty name the collection."""
     return _join("/apis/coordination.k8s.io/v1", key.namespace, "leases", key.name)

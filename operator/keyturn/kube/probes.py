@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from keyturn.api.labels import INJECT, probe_secret_name, restart_annotation
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import ConsumerRef
+from keyturn.core.rendering import holds_secret, tells_apart
 from keyturn.core.sealed import Sealed
 from keyturn.kube.keys import Keyring, OwnSecrets, Purpose
 from keyturn.kube.testimony import Expected, Recogniser
@@ -82,10 +83,10 @@ class ProbeClient:
         """
         key = (await self._keyring.key(plan, Purpose.PROBE)).reveal()
         lines = [
-            wire.accept_line(generation, name, wire.accept_mark(key, value.reveal()), secret="{password}" in template)
+            wire.accept_line(generation, name, wire.accept_mark(key, value.reveal()), secret=holds_secret(template))
             for generation, values in sorted(generations.items())
             for name, value in sorted(values.items())
-            if "{password}" in (template := plan.spec.secret.keys.get(name, "")) or "{username}" in template
+            if tells_apart(template := plan.spec.secret.keys.get(name, ""))
         ]
         data = {"key": key} | ({"accept": "\n".join(lines).encode()} if lines else {})
         await self._own.apply_secret(plan.key.namespace, probe_secret_name(plan.key.name), data)

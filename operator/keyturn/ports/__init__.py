@@ -35,9 +35,11 @@ from keyturn.ports.records import (
     ProviderRecord,
     RotationRecord,
     SecretRecord,
+    SigningAnswer,
+    SigningWish,
     WorkloadRecord,
 )
-from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter
+from keyturn.ports.world import Clock, Cluster, Probes, Providers, Reporter, Signing
 
 __all__ = [
     "Announcement",
@@ -71,6 +73,9 @@ __all__ = [
     "SecretRecord",
     "Session",
     "Sight",
+    "Signing",
+    "SigningAnswer",
+    "SigningWish",
     "Testimony",
     "Unavailable",
     "Usage",

@@ -203,7 +203,10 @@ class Provider(Protocol):
         ...
 
     async def refused_attempts(self, id_: str, since: datetime) -> tuple[Session, ...]:
-        """Correct but refused logins since then, where ``capabilities.sees_refused_attempts``; else empty."""
+        """Correct but refused logins since then, where ``capabilities.sees_refused_attempts``.
+
+        Else empty, but for consumers that are seen to try by other means.
+        """
         ...
 
     async def delete(self, op: Op, id_: str) -> None:

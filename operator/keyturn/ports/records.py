@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from keyturn.api.kinds import (
@@ -159,6 +159,27 @@ class PodRecord:
     probe_altered: bool = False  # it would not run as the injector writes it: another program may answer
     unsaid_users: Mapping[str, RunsAs | None] = field(default_factory=dict[str, RunsAs | None])
     """Containers whose user or group the spec leaves to the image, and what the kubelet tells (None: nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningWish:
+    """A certificate that somebody else shall sign. Nothing of it is secret."""
+
+    csr: bytes  # PKCS 10, in PEM
+    issuer: str  # of cert-manager.io, in the namespace of the request if it is an Issuer
+    issuer_kind: str  # Issuer or ClusterIssuer
+    usages: tuple[str, ...]  # as CertificateRequest has them: "server auth"
+    validity: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SigningAnswer:
+    """What became of it so far."""
+
+    csr: bytes  # that it is for
+    certificate: bytes = b""  # in PEM, with what is between; empty while nothing is signed
+    root: bytes = b""  # as far as the issuer tells
+    refused: str = ""  # Denied, InvalidRequest or Failed: it will not be signed any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,29 @@ from keyturn.ports.records import (
     ProviderRecord,
     RotationRecord,
     SecretRecord,
+    SigningAnswer,
+    SigningWish,
     WorkloadRecord,
 )
 
 
-class Cluster(Protocol):
+class Signing(Protocol):
+    """Certificates that somebody else signs. Asked by a backend, never by the reconciler."""
+
+    async def signing(self, key: ObjectKey) -> SigningAnswer | None:
+        """What became of a request for a certificate, or None if there is none."""
+        ...
+
+    async def ask_to_sign(self, key: ObjectKey, wish: SigningWish) -> None:
+        """Ask cert-manager for a certificate; Conflict where that was asked for already."""
+        ...
+
+    async def forget_signing(self, key: ObjectKey) -> None:
+        """Remove such a request; already gone is success."""
+        ...
+
+
+class Cluster(Signing, Protocol):
     """The API server. Reads before irreversible steps are consistent (quorum), never from a cache."""
 
     async def plan(self, key: ObjectKey) -> PlanRecord | None:

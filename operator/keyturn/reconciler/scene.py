@@ -91,16 +91,19 @@ def secret_view(scene: Scene, escrow: Escrow, secret: SecretRecord | None) -> Se
         return SecretView(Verdict.NONE)
     keys = scene.plan.spec.secret.keys
     old, new = scene.serving(escrow, Side.OLD), scene.serving(escrow, Side.NEW)
-    matches = {key: _which(secret.data.get(key), old.get(key), new.get(key)) for key in keys}
+    matches = {_which(secret.data.get(key), old.get(key), new.get(key)) for key in keys}
     writers = sorted({secret.writers[key] for key in keys if key in secret.writers})
-    kinds = set(matches.values())
+    kinds = {match for match in matches if match is not None}
     holds = kinds.pop() if len(kinds) == 1 else Verdict.OTHER if Verdict.OTHER in kinds else Verdict.MIXED
     return SecretView(holds, ", ".join(writers), secret.tag)
 
 
-def _which(value: Sealed | None, old: Sealed | None, new: Sealed | None) -> Verdict:
+def _which(value: Sealed | None, old: Sealed | None, new: Sealed | None) -> Verdict | None:
+    """None for a key that holds what OLD and NEW share, like a host: it does not tell them apart."""
     if value is None:
         return Verdict.OTHER
+    if old is not None and value == old == new:
+        return None
     if new is not None and value == new:
         return Verdict.NEW
     return Verdict.OLD if old is not None and value == old else Verdict.OTHER

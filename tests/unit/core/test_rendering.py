@@ -77,3 +77,46 @@ def test_a_database_in_a_url_is_percent_encoded_and_elsewhere_it_is_not() -> Non
     assert written["URL"].reveal() == b"amqps://orders:s3cret@rabbitmq.shop.svc:5671/%2F"
     assert written["VHOST"].reveal() == b"/"
     assert extract(templates, written, place).username == "orders"
+
+
+PEM = {"id": "{username}", "tls.crt": "{certificate}", "tls.key": "{privateKey}", "ca.crt": "{ca}"}
+KEY, LEAF, BETWEEN, ROOT = (
+    f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"
+    for label, body in (
+        ("EC PRIVATE KEY", "a2V5"),
+        *(("CERTIFICATE", body) for body in ("bGVhZg==", "Y2E=", "cm9vdA==")),
+    )
+)
+
+
+@pytest.mark.parametrize("between", ["", BETWEEN])
+def test_a_certificate_is_read_from_its_keys_and_written_back_into_them(between: str) -> None:
+    data = {"id": "orders-1", "tls.crt": LEAF + between, "tls.key": KEY, "ca.crt": ROOT}
+    sealed = {key: Sealed(text) for key, text in data.items()}
+    login = extract(PEM, sealed, PLACE)
+    assert login == Login("orders-1", Sealed(KEY + LEAF + between + ROOT))
+    assert render(PEM, login, PLACE) == sealed
+    whole = {"id": "{username}", "tls.pem": "{password}"}
+    assert extract(whole, render(whole, login, PLACE), PLACE) == login
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("ca.crt", ROOT + ROOT),
+        ("ca.crt", "the-secret-of-a-test"),
+        ("tls.crt", "# a comment\n" + LEAF),
+        ("tls.crt", KEY + LEAF),
+        ("tls.key", KEY.strip() + LEAF),
+    ],
+)
+def test_certificates_that_would_be_written_back_otherwise_are_refused(key: str, text: str) -> None:
+    data = {"id": "orders-1", "tls.crt": LEAF, "tls.key": KEY, "ca.crt": ROOT, key: text}
+    with pytest.raises(TemplateMismatch) as refused:
+        extract(PEM, {name: Sealed(value) for name, value in data.items()}, PLACE)
+    assert "secret-of-a-test" not in str(refused.value)
+
+
+def test_two_of_three_parts_are_no_credential() -> None:
+    with pytest.raises(TemplateMismatch, match="privateKey"):
+        extract({"id": "{username}", "tls.key": "{privateKey}"}, {"id": Sealed("x"), "tls.key": Sealed(KEY)}, PLACE)

@@ -10,7 +10,7 @@ import json
 import ssl
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -23,7 +23,17 @@ from keyturn.core.model import ConsumerRef, ObjectKey
 from keyturn.core.sealed import Sealed
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
-from keyturn.ports import Announcement, Cluster, Escrow, KeyturnError, RotationRecord, SecretRecord, WorkloadRecord
+from keyturn.ports import (
+    Announcement,
+    Cluster,
+    Escrow,
+    KeyturnError,
+    RotationRecord,
+    SecretRecord,
+    Signing,
+    SigningWish,
+    WorkloadRecord,
+)
 from support.canaries import FOREIGN, guises, leaks
 from support.plan_records import plan_record, pod_record
 
@@ -87,9 +97,10 @@ GIVEN: dict[str, Callable[[str], Any]] = {
     "about": lambda _: KEY,
     "kind": lambda _: "Rotation",
     "uid": lambda _: "u",
+    "wish": lambda _: SigningWish(b"public", "shop-ca", "Issuer", ("server auth",), timedelta(days=1)),
     "event": lambda _: Announcement("Reason", "words"),
 }
-METHODS = [name for name, value in vars(Cluster).items() if inspect.iscoroutinefunction(value)]
+METHODS = [name for name, value in (vars(Cluster) | vars(Signing)).items() if inspect.iscoroutinefunction(value)]
 
 
 class Response:

@@ -48,5 +48,6 @@ print(*(opener.backend.field for opener in offered()))
         "postgres",
         "rabbitmq",
         "redis",
+        "tls",
         "webhook",
     ]

@@ -8,7 +8,6 @@ from keyturn.core.sealed import Sealed
 from keyturn.ports import Clock, Cluster, Misconfigured, PlanRecord, Probes, Provider, ProviderRecord, SecretRecord
 from keyturn.providers.generic.kinds import SharedValue
 from keyturn.providers.opening import Open
-from keyturn.providers.ring.kinds import Format
 from keyturn.providers.ring.provider import RingProvider
 from keyturn.providers.ring.settings import read_settings
 
@@ -21,8 +20,10 @@ def opened_inside(clock: Clock, cluster: Cluster, probes: Probes) -> Open:
         _ = admin
         settings = read_settings("generic", SharedValue, record, plan)
         wish = plan.spec.backend
-        if not isinstance(wish, SharedValue) or settings.form is Format.JWKS:
-            raise Misconfigured("FormatDoesNotFit", "spec.generic has no public half that Jwks could publish.")
+        if not isinstance(wish, SharedValue) or settings.form.public:
+            raise Misconfigured(
+                "FormatDoesNotFit", "spec.generic has no public half that Jwks or CaBundle could publish."
+            )
         return RingProvider(settings, cluster, probes, lambda: made(wish.alphabet, wish.length))
 
     return open_

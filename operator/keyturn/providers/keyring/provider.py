@@ -46,11 +46,11 @@ def opened_inside(clock: Clock, cluster: Cluster, probes: Probes, pages: Pages |
 def _require_fitting(wish: Keyring, form: Format) -> None:
     """A public key is published, a shared one never is; and only keys with ids can be told apart by counters."""
     private = wish.key in ("Ed25519", "Rsa")
-    if private is not (form is Format.JWKS):
+    if private is not (form is Format.JWKS) or form is Format.CA_BUNDLE:
         raise Misconfigured(
             "FormatDoesNotFit",
             f"spec.keyring.key {wish.key} and acceptors.secret.format {form} do not fit: private keys (Ed25519, Rsa) "
-            "are published as Jwks, and shared keys (Hmac, Fernet) never are.",
+            "are published as Jwks, and shared keys (Hmac, Fernet) never are. CaBundle is for spec.tls.",
         )
     if wish.counters is not None and not form.named:
         raise Misconfigured(

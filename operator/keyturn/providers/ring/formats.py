@@ -7,14 +7,14 @@ was found is refused, and nothing is ever put into another style.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, cast
 
 from keyturn.core.sealed import Sealed, Unsuitable
 from keyturn.ports import Credential, Misconfigured
-from keyturn.providers.ring import jwks
+from keyturn.providers.ring import certificates, jwks
 from keyturn.providers.ring.kinds import Format
 
 Dump = Callable[[Any], str]
@@ -55,16 +55,30 @@ class Ring:
         """With this one as the newest, or as the oldest; one that is there stays where it is."""
         if self.entry(entry.id):
             return self
+        twin = next((one for one in self.entries if self._twins(one, entry)), None)
+        if twin is not None:  # one certificate may stand for several credentials: it stays where it is, and as it is
+            return replace(self, entries=tuple(
+                new for one in self.entries for new in ((Entry(entry.id, one.value), one) if one is twin else (one,))
+            ))  # fmt: skip
         return replace(self, entries=(entry, *self.entries) if newest else (*self.entries, entry))
 
     def without(self, *ids: str) -> Ring:
         """Without these."""
         return replace(self, entries=tuple(one for one in self.entries if one.id not in ids))
 
-    def known_by(self, values: Mapping[str, Sealed]) -> Ring:
-        """Entries of a list get the id whose value they hold, else their place: ``entry-2``."""
+    def _twins(self, one: Entry, other: Entry) -> bool:
+        return self.format is Format.CA_BUNDLE and certificates.same(one.value.reveal_text(), other.value)
+
+    def known_by(self, values: Mapping[str, Sealed], there: Collection[str] = ()) -> Ring:
+        """Entries of a list get the id whose value they hold, else their place: ``entry-2``.
+
+        A certificate stands for all credentials of that authority that were put ``there``; if for none of them, for
+        one whose authority it is.
+        """
         if self.format.named:
             return self
+        if self.format is Format.CA_BUNDLE:
+            return replace(self, entries=tuple(e for one in self.entries for e in _standing_for(one, values, there)))
         ids = {id_: value for id_, value in values.items() if value}
         found: list[Entry] = []
         for number, one in enumerate(self.entries, 1):
@@ -77,10 +91,18 @@ class Ring:
         return Sealed(_STYLES[self.format][self.style](_document(self.format, self.entries)))
 
 
+def _standing_for(one: Entry, values: Mapping[str, Sealed], there: Collection[str]) -> tuple[Entry, ...]:
+    theirs = [id_ for id_, value in values.items() if certificates.same(one.value.reveal_text(), value)]
+    put = [id_ for id_ in theirs if id_ in there] or theirs[:1]
+    return tuple(Entry(id_, one.value) for id_ in put) or (one,)
+
+
 def entry_of(form: Format, credential: Credential) -> Entry:
     """What acceptors are given of this key. Raises Misconfigured for a key that this format cannot hold."""
     if form is Format.JWKS:
         return Entry(credential.id, Sealed(json.dumps(jwks.public(credential.id, credential.value))))
+    if form is Format.CA_BUNDLE:
+        return Entry(credential.id, Sealed(certificates.entry_text(credential.value)))
     return Entry(credential.id, credential.value)
 
 
@@ -88,6 +110,8 @@ def same(form: Format, entry: Entry, credential: Credential) -> bool:
     """Does this entry accept this very key?"""
     if form is Format.JWKS:
         return jwks.same(json.loads(entry.value.reveal_text()), credential.value)
+    if form is Format.CA_BUNDLE:
+        return certificates.same(entry.value.reveal_text(), credential.value)
     return entry.value == credential.value
 
 
@@ -130,6 +154,9 @@ def _entries(form: Format, text: str) -> tuple[Entry, ...] | None:
         return _listed(text.split("\n"))
     if form is Format.COMMA_LIST:
         return _listed(text.split(","))
+    if form is Format.CA_BUNDLE:
+        found = certificates.blocks(text)
+        return None if found is None else tuple(Entry(certificates.name_of(one), Sealed(one)) for one in found)
     document = _parsed(text)
     if not isinstance(document, dict):
         return None
@@ -176,6 +203,8 @@ def _document(form: Format, entries: Sequence[Entry]) -> Any:
             return {"keys": [json.loads(text) for text in texts]}
         case Format.LINES | Format.COMMA_LIST:
             return texts
+        case Format.CA_BUNDLE:
+            return list(dict.fromkeys(texts))
 
 
 def _ended(dump: Dump, end: str) -> Dump:
@@ -191,5 +220,6 @@ _STYLES: Final[Mapping[Format, tuple[Dump, ...]]] = {
     Format.JSON_MAP: _JSON,
     Format.JWKS: _JSON,
     Format.LINES: tuple(_ended("\n".join, end) for end in ("", "\n")),
+    Format.CA_BUNDLE: tuple(_ended(gap.join, end) for gap in ("\n", "\n\n") for end in ("\n", "")),
     Format.COMMA_LIST: tuple(_ended(comma.join, end) for comma in (",", ", ") for end in ("", "\n")),
 }

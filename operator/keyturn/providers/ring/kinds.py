@@ -30,11 +30,22 @@ class Format(StrEnum):
     JWKS = "Jwks"  # RFC 7517: public keys, each with its kid
     LINES = "Lines"  # one key a line, the newest first
     COMMA_LIST = "CommaList"  # as MultiFernet is configured, the newest first
+    CA_BUNDLE = "CaBundle"  # certificates of authorities in PEM, the newest first
 
     @property
     def named(self) -> bool:
         """Does every key stand beside its id? Else it is known by its value."""
         return self in (Format.JSON_MAP, Format.JWKS)
+
+    @property
+    def public(self) -> bool:
+        """Is it for everybody to read?"""
+        return self in (Format.JWKS, Format.CA_BUNDLE)
+
+    @property
+    def by_place(self) -> bool:
+        """Is what nobody knows told from others by its place only?"""
+        return self in (Format.LINES, Format.COMMA_LIST)
 
 
 class AcceptorsSecret(Model):
@@ -46,9 +57,9 @@ class AcceptorsSecret(Model):
     key: str = Field(
         min_length=1, max_length=253, description="The key of it that holds the ring.", json_schema_extra=ruled(ONE_KEY)
     )
-    format: Literal["JsonMap", "Jwks", "Lines", "CommaList"] = Field(
+    format: Literal["JsonMap", "Jwks", "Lines", "CommaList", "CaBundle"] = Field(
         description="JsonMap: an object from id to key. Jwks: public keys, each with its kid. Lines, CommaList: keys "
-        "without ids, the newest first."
+        "without ids, the newest first. CaBundle: certificates of authorities in PEM, for tls and nothing else."
     )
 
 
@@ -82,7 +93,8 @@ class Acceptors(Model):
     known: list[KeyId] = Field(
         default_factory=list[KeyId],
         max_length=16,
-        description="Ids in the ring that are meant to be there besides this plan's keys. Lists have no ids.",
+        description="Ids in the ring that are meant to be there besides this plan's keys. Lists have no ids; a "
+        "certificate's is sha256: and the first 32 hexadecimal digits of its fingerprint.",
         json_schema_extra=distinct(KNOWN_ID),
     )
 

@@ -19,6 +19,7 @@ from keyturn.ports import (
     Conflict,
     Credential,
     Denied,
+    Issuer,
     KeyturnError,
     Misconfigured,
     Principal,
@@ -44,7 +45,7 @@ _BY_HAND = "remove it from the Secret"
 class RingProvider:
     """Satisfies ``ports.Provider`` for one plan."""
 
-    issuer = None
+    issuer: Issuer | None = None
 
     def __init__(
         self,
@@ -261,7 +262,7 @@ class RingProvider:
 
     def _require_containable(self, view: View, out: Collection[str]) -> None:
         declared = [id_ for id_ in out if id_ in self._settings.wish.acceptors.known]
-        unnamed = [id_ for id_ in out if id_ not in view.values and view.ring.entry(id_) and not view.ring.format.named]
+        unnamed = [id_ for id_ in out if id_ not in view.values and view.ring.entry(id_) and view.ring.format.by_place]
         if declared or unnamed:
             raise Denied(
                 "NotContainable",

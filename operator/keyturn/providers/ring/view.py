@@ -32,16 +32,18 @@ class View:
     def entry(self, credential: Credential) -> Entry:
         """What stands, or shall stand, in the ring for it: as it stood before, if that was kept."""
         kept = self.tag.kept.get(credential.id)
-        former = Entry(credential.id, Sealed(kept)) if kept and self.ring.format is Format.JWKS else None
+        former = Entry(credential.id, Sealed(kept)) if kept and self.ring.format.public else None
         if former is not None and same(self.ring.format, former, credential):
             return former
         return entry_of(self.ring.format, credential)
 
     def public(self, *ids: str) -> dict[str, str]:
-        """Entries that everybody may read: public keys, with nothing else in them, of a set of such keys."""
-        if self.ring.format is not Format.JWKS:
+        """Entries that everybody may read: certificates, and public keys with nothing else in them."""
+        if not self.ring.format.public:
             return {}
         found = {one.id: one.value.reveal_text() for one in self.ring.entries if one.id in ids}
+        if self.ring.format is Format.CA_BUNDLE:
+            return found
         return {id_: text for id_, text in found.items() if jwks.is_public(json.loads(text))}
 
 
@@ -62,5 +64,6 @@ async def look(settings: Settings, cluster: Cluster, *at_hand: Credential) -> Vi
         )
     values: Mapping[str, Sealed] = escrow.values if escrow is not None else {}
     ring = read(settings.form, record.data[settings.key], settings.where)
-    ring = ring.known_by({**{one.id: one.value for one in at_hand}, **values})
-    return View(record, ring, RingTag.read(record.tag), values)
+    tag, current = RingTag.read(record.tag), settings.plan.status.current_id
+    there = tag.ids if tag.version else [current] if current else [one.id for one in at_hand]
+    return View(record, ring.known_by({**{one.id: one.value for one in at_hand}, **values}, there), tag, values)
