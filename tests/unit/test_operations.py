@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SPOKEN = re.compile(r'(?:Wait|Fail|Problem|Misconfigured|Denied|Blocker|append)\(\s*\(?\s*"([A-Z][A-Za-z]+)"')
+SPOKEN = re.compile(
+    r"(?:Wait|Fail|Problem|Misconfigured|Denied|Blocker|append|waiting)\("
+    r'\s*(?:seen, [\w.]+, )?\(?\s*"([A-Z][A-Za-z]+)"'
+)
 
 
 def spoken() -> set[str]:

@@ -35,6 +35,7 @@ from keyturn.core.gates import (
     quiet_for_watch,
     secret_holds,
     told,
+    waiting,
 )
 from keyturn.core.model import Existence, Mode, Observation, Phase, Problem, Rotation, Sameness, Side, Trial, Verdict
 from keyturn.core.planning import do, put, refresh, restart, retire
@@ -89,7 +90,8 @@ def contained(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
     off = seen.states.get(OLD) in (Existence.DISABLED, Existence.RETIRED, Existence.ABSENT)
     old = seen.trials.get(OLD, Trial.NOT_ASKED)  # its holder may have changed the value: then it is "wrong"
     if not off or old not in (Trial.DISABLED, Trial.REFUSED):
-        return Wait("OldCredentialNotRefused", f"cutting off the old credential; a login with it: {told(seen, OLD)}")
+        words = f"cutting off the old credential; a login with it: {told(seen, OLD)}"
+        return waiting(seen, OLD, "OldCredentialNotRefused", words)
     if not isinstance(works := new_works(rotation, seen, now), Pass):
         return works
     return old_idle(rotation, seen, now)

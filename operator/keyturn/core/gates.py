@@ -144,7 +144,8 @@ def new_works(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
 
 
 def _awaited(seen: Observation) -> Wait:
-    return Wait("AcceptorsBehind", f"the new credential is not accepted everywhere yet: {told(seen, Side.NEW)}")
+    words = f"the new credential is not accepted everywhere yet: {told(seen, Side.NEW)}"
+    return waiting(seen, Side.NEW, "CreatingCredential", words)
 
 
 def _too_late(trial: Trial, rotation: Rotation, seen: Observation) -> Answer:
@@ -160,13 +161,20 @@ def _too_late(trial: Trial, rotation: Rotation, seen: Observation) -> Answer:
 def told(seen: Observation, side: Side) -> str:
     """How the last login went, for people; with who is waited for, where that is not clear yet."""
     shown, awaited = seen.trials.get(side, Trial.NOT_ASKED), seen.awaits.get(side)
-    return f"{shown} ({awaited})" if awaited else str(shown)
+    return f"{shown} ({awaited.message})" if awaited else str(shown)
+
+
+def waiting(seen: Observation, side: Side, reason: str, words: str) -> Wait:
+    """For a login that did not go as it must: for this reason, unless the backend itself names what is awaited."""
+    awaited = seen.awaits.get(side)
+    return Wait(awaited.reason if awaited else reason, words)
 
 
 def old_works(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
     """OLD logs in again, and nobody has closed it in a way that has not come to bite yet."""
     if seen.trials.get(Side.OLD) is not Trial.WORKS:
-        return Wait("EnablingOldCredential", f"the old credential does not work yet: {told(seen, Side.OLD)}")
+        words = f"the old credential does not work yet: {told(seen, Side.OLD)}"
+        return waiting(seen, Side.OLD, "EnablingOldCredential", words)
     if seen.states.get(Side.OLD) is Existence.DISABLED:
         return Wait("EnablingOldCredential", "the old credential works still, but the backend has it down as disabled")
     return YES
@@ -209,9 +217,12 @@ def old_refused(_rotation: Rotation, seen: Observation, _now: datetime) -> Answe
     old, new = (seen.trials.get(side, Trial.NOT_ASKED) for side in (Side.OLD, Side.NEW))
     changed = old is Trial.REFUSED and seen.states.get(Side.OLD) is Existence.DISABLED
     if old is not Trial.DISABLED and not changed:
-        return Wait("OldCredentialNotRefused", f"a login with the old credential: {told(seen, Side.OLD)}")
+        words = f"a login with the old credential: {told(seen, Side.OLD)}"
+        return waiting(seen, Side.OLD, "OldCredentialNotRefused", words)
     if new is not Trial.WORKS:
-        return Wait("NewCredentialUnproven", f"a login with the new credential: {told(seen, Side.NEW)}")
+        return waiting(
+            seen, Side.NEW, "NewCredentialUnproven", f"a login with the new credential: {told(seen, Side.NEW)}"
+        )
     return old_idle(_rotation, seen, _now)
 
 

@@ -300,7 +300,7 @@ class Observation:
     system: Sameness = Sameness.UNKNOWN
     admin: Reach = Reach.DOWN
     trials: Mapping[Side, Trial] = field(default_factory=dict[Side, Trial])
-    awaits: Mapping[Side, str] = field(default_factory=dict[Side, str])  # of a trial that is awaited: for whom
+    awaits: Mapping[Side, Problem] = field(default_factory=dict[Side, Problem])  # of a trial that is awaited: for whom
     states: Mapping[Side, Existence] = field(default_factory=dict[Side, Existence])
     old_tag: str | None = None  # of our last change to OLD; None: the backend keeps none
     old_usage: Idle = Idle.UNKNOWN

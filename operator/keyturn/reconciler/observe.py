@@ -48,7 +48,7 @@ from keyturn.reconciler.record import target
 from keyturn.reconciler.scene import NOT_ABOUT_NEW, QUIET, Scene
 
 _NOBODY = Usage(Idle.UNKNOWN)
-Tried = tuple[Trial, str]  # and who is waited for, where it is not clear yet
+Tried = tuple[Trial, Problem | None]  # and who is waited for, where it is not clear yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Observer:
             system=Sameness.SAME if rotation.phase is not Phase.PREFLIGHT else await self._same(scene, escrow),
             admin=reach,
             trials={side: trial for side, (trial, _) in tried.items()},
-            awaits={side: words for side, (_, words) in tried.items() if words},
+            awaits={side: late for side, (_, late) in tried.items() if late is not None},
             states=views.states(inventory, rotation),
             old_tag=views.old_tag(inventory, rotation),
             old_usage=Idle.NOT_SEEN if unseen else old.idle,
@@ -217,9 +217,9 @@ class Observer:
 
 async def _tried(scene: Scene, credential: Credential) -> Tried:
     try:
-        return await scene.provider.test(credential), ""
+        return await scene.provider.test(credential), None
     except Awaited as late:
-        return Trial.AWAITED, late.message
+        return Trial.AWAITED, late.problem
 
 
 def _union(before: Usage, after: Usage) -> Usage:

@@ -20,6 +20,7 @@ from keyturn.core.model import (
     Phase,
     PodProof,
     Policy,
+    Problem,
     Reach,
     Rotation,
     Sameness,
@@ -62,7 +63,7 @@ def seen(proves: Verdict = Verdict.NEW, **changes: object) -> Observation:
 
 
 def awaited(side: Side) -> Observation:
-    return seen(trials={**seen().trials, side: Trial.AWAITED}, awaits={side: LATE})
+    return seen(trials={**seen().trials, side: Trial.AWAITED}, awaits={side: Problem("AcceptorsBehind", LATE)})
 
 
 def after(seconds: float) -> datetime:
