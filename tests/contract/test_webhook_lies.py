@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from keyturn.core.gates import Wait, old_refused
+from keyturn.core.answers import Wait
+from keyturn.core.gates import old_refused
 from keyturn.core.model import Existence, Idle, ObjectKey, Observation, Policy, Reach, Rotation, Side, Trial
 from keyturn.core.sealed import Sealed
 from keyturn.ports import Conflict, Credential, Denied, KeyturnError, Misconfigured

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from keyturn.core.answers import YES, Answer, Blocker, Fail, Pass, Wait
 from keyturn.core.convergence import pods_prove, rolled
 from keyturn.core.effects import (
     ContainCredential,
@@ -21,12 +22,6 @@ from keyturn.core.effects import (
     EscrowCredential,
 )
 from keyturn.core.gates import (
-    YES,
-    Answer,
-    Blocker,
-    Fail,
-    Pass,
-    Wait,
     approved,
     gone,
     may_begin,

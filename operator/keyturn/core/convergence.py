@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from keyturn.core.gates import NOT_ASKED, UNSETTLED, YES, Answer, Blocker, Fail, Gate, Wait, wanted
+from keyturn.core.answers import YES, Answer, Blocker, Fail, Gate, Wait
+from keyturn.core.gates import NOT_ASKED, UNSETTLED, wanted
 from keyturn.core.model import ConsumerView, Mode, Observation, PodProof, Rotation, Side, Verdict
 
 

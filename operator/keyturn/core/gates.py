@@ -1,15 +1,13 @@
 """Questions about one observation, one sentence each: yes, not yet, no.
 
-A gate answers ``Pass``, ``Wait`` (not yet, or unknown: look again) or ``Fail`` (it will not come true by waiting).
-Gates look; they never act. Reasons become condition and Event reasons unchanged.
+Gates look; they never act. What they can answer stands in ``answers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from keyturn.core.answers import YES, Answer, Blocker, Fail, Gate, Pass, Wait
 from keyturn.core.model import (
     Existence,
     Idle,
@@ -25,43 +23,6 @@ from keyturn.core.model import (
     Verdict,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """One thing that is waited for."""
-
-    reason: str
-    message: str
-    pod: str = ""
-    consumer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """Yes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not yet, or nobody can tell."""
-
-    reason: str
-    message: str
-    blockers: tuple[Blocker, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """No; waiting will not help."""
-
-    reason: str
-    message: str
-    blockers: tuple[Blocker, ...] = ()
-
-
-Answer = Pass | Wait | Fail
-Gate = Callable[[Rotation, Observation, datetime], Answer]
-YES = Pass()
 NOT_ASKED = Wait("PodsUnproven", "the pods are about to be asked")
 BEGINNINGS = frozenset({Phase.CREATE, Phase.STAGE, Phase.DISABLE, Phase.DELETE})  # each begins a change
 UNSETTLED = 0  # in roll_started, instead of a generation: since when somebody else's change has been unfinished

@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from keyturn.core import compromised
+from keyturn.core.answers import YES, Answer, Fail, Pass, Wait
 from keyturn.core.convergence import pods_prove, rolled
 from keyturn.core.effects import (
     DisableCredential,
@@ -25,11 +26,6 @@ from keyturn.core.effects import (
     EscrowCredential,
 )
 from keyturn.core.gates import (
-    YES,
-    Answer,
-    Fail,
-    Pass,
-    Wait,
     approved,
     backend_reachable,
     discarded,

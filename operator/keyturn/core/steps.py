@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from keyturn.core.answers import YES, Answer, Gate
 from keyturn.core.effects import Effect
-from keyturn.core.gates import YES, Answer, Gate
 from keyturn.core.model import Clock, Phase, Problem, Rotation
 from keyturn.core.planning import Effects
 

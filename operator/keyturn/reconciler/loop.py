@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from keyturn.api.rotation_kinds import RotationStatus
 from keyturn.core import model
-from keyturn.core.gates import Fail
+from keyturn.core.answers import Fail
 from keyturn.core.model import ObjectKey, Observation, Phase, Problem, Rotation
 from keyturn.core.rotation import FINISHED, Decision, decide
 from keyturn.ports import (

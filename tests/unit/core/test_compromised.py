@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from keyturn.core.answers import Wait
 from keyturn.core.compromised import AVAILABILITY, CONTAINMENT, TABLES
 from keyturn.core.effects import ContainCredential, EnableCredential, EscrowCredential, RestartConsumer, WriteSecret
-from keyturn.core.gates import Wait
 from keyturn.core.model import (
     Consent,
     ConsumerView,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keyturn.core.answers import Fail, Wait
 from keyturn.core.effects import DeleteCredential, DisableCredential, EndSessions, EnsureCredential, EscrowCredential
-from keyturn.core.gates import Fail, Wait
 from keyturn.core.model import (
     Clock,
     Existence,

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from keyturn.core.answers import Wait
 from keyturn.core.effects import EnableCredential
-from keyturn.core.gates import BEGINNINGS, Wait
+from keyturn.core.gates import BEGINNINGS
 from keyturn.core.model import Existence, Observation, Phase, Problem, Rotation, SecretView, Side, Trial, Verdict
 from keyturn.core.rotation import BACKWARD, FORWARD, decide
 from unit.core.test_rotation import NOW, off, rotation, seen

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keyturn.core.answers import Fail, Wait
 from keyturn.core.effects import (
     DeleteCredential,
     DisableCredential,
@@ -15,7 +16,6 @@ from keyturn.core.effects import (
     RestartConsumer,
     WriteSecret,
 )
-from keyturn.core.gates import Fail, Wait
 from keyturn.core.model import (
     Clock,
     ConsumerRef,
