@@ -57,7 +57,7 @@ OVER_A_NAMED_SERVER = {
     "--mysql": ("tests/contract", "-m", "mysql"),
 }
 PYTEST = (sys.executable, "-m", "pytest")
-GIVES_WAY = ("nice", "-n", "5")  # what runs beside has time until the end, and takes what the others leave
+GIVES_WAY = ("nice", "-n", "10")  # what runs beside has time until the end, and takes what the others leave
 os.environ["KEYTURN_CLUSTER"] = "keyturn-test"
 IMAGES = {"integration": ("probe", "demo"), "e2e": ("operator", "probe", "demo", *PARTS)}
 NOT_TRIED = (
