@@ -9,6 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,21 +25,32 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("generated files", (PYTHON, "-m", "keyturn_dev.generate", "--check")),
     ("unfinished work", (PYTHON, "-m", "keyturn_dev.unfinished")),
 )
-TESTS = ("unit and world tests", (PYTHON, "-m", "pytest", "--quiet", "tests/unit", "tests/golden", "tests/world"))
+TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (  # beside the others, and beside each other
+    ("unit tests", (PYTHON, "-m", "pytest", "--quiet", "tests/unit", "tests/golden")),
+    ("world tests", (PYTHON, "-m", "pytest", "--quiet", "tests/world")),
+)
+
+
+def ran(check: tuple[str, tuple[str, ...]]) -> tuple[str, float, subprocess.CompletedProcess[str]]:
+    """Its name, the seconds that it took, and what it said."""
+    name, command = check
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return name, time.monotonic() - began, done
 
 
 def main() -> int:
     """Exit status: how many checks failed."""
-    wanted = CHECKS if "--no-tests" in sys.argv[1:] else (*CHECKS, TESTS)
+    tests = () if "--no-tests" in sys.argv[1:] else TESTS
     failed: list[str] = []
-    for name, command in wanted:
-        began = time.monotonic()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        state = "ok" if done.returncode == 0 else "FAILED"
-        print(f"{name:<24}{state:<8}{time.monotonic() - began:5.1f} s", flush=True)
-        if done.returncode:
-            failed.append(name)
-            print(done.stdout + done.stderr)
+    with ThreadPoolExecutor(max(1, len(tests))) as beside:
+        tested = beside.map(ran, tests)
+        for name, took, done in chain(map(ran, CHECKS), tested):
+            state = "ok" if done.returncode == 0 else "FAILED"
+            print(f"{name:<24}{state:<8}{took:5.1f} s", flush=True)
+            if done.returncode:
+                failed.append(name)
+                print(done.stdout + done.stderr)
     print("all checks passed" if not failed else f"failed: {', '.join(failed)}")
     return len(failed)
 
