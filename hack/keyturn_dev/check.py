@@ -25,10 +25,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("generated files", (PYTHON, "-m", "keyturn_dev.generate", "--check")),
     ("unfinished work", (PYTHON, "-m", "keyturn_dev.unfinished")),
 )
-TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (  # beside the others, and beside each other
-    ("unit tests", (PYTHON, "-m", "pytest", "--quiet", "tests/unit", "tests/golden")),
-    ("world tests", (PYTHON, "-m", "pytest", "--quiet", "tests/world")),
-)
+UNIT = ("unit tests", (PYTHON, "-m", "pytest", "--quiet", "tests/unit", "tests/golden"))
+WORLD = ("world tests", (PYTHON, "-m", "pytest", "--quiet", "tests/world"))  # as long as all others: beside them
 
 
 def ran(check: tuple[str, tuple[str, ...]]) -> tuple[str, float, subprocess.CompletedProcess[str]]:
@@ -41,11 +39,11 @@ def ran(check: tuple[str, tuple[str, ...]]) -> tuple[str, float, subprocess.Comp
 
 def main() -> int:
     """Exit status: how many checks failed."""
-    tests = () if "--no-tests" in sys.argv[1:] else TESTS
+    tests = "--no-tests" not in sys.argv[1:]
     failed: list[str] = []
-    with ThreadPoolExecutor(max(1, len(tests))) as beside:
-        tested = beside.map(ran, tests)
-        for name, took, done in chain(map(ran, CHECKS), tested):
+    with ThreadPoolExecutor(1) as beside:
+        world = beside.map(ran, [WORLD] if tests else [])
+        for name, took, done in chain(map(ran, (*CHECKS, UNIT) if tests else CHECKS), world):
             state = "ok" if done.returncode == 0 else "FAILED"
             print(f"{name:<24}{state:<8}{took:5.1f} s", flush=True)
             if done.returncode:
