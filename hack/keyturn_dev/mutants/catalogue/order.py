@@ -12,7 +12,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "The old credential is deleted as soon as it is disabled; Watch watches what is gone.",
         ROTATION,
         "    Step(Phase.WATCH,     do(),                                     quiet_for_watch),\n",
-        "    Step(Phase.WATCH,     do(DeleteCredential(OLD)),                quiet_for_watch),\n",
+        "    Step(Phase.WATCH,     retire(OLD),                              quiet_for_watch),\n",
     ),
     mutant(
         "disable-without-proof",
