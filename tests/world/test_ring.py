@@ -8,28 +8,15 @@ import pytest
 
 from keyturn.core.model import Mode
 from support.faults.people import delete_rotation
-from support.ring_world import FIRST, GATE, KEY, SIGNER, VALUE, WEB, RingWorld
+from support.ring_endings import ENOUGH, points, rests, went_back
+from support.ring_world import FIRST, GATE, KEY, VALUE, WEB, RingWorld
 from support.switchboard import Strike
 
-ENOUGH = 900
 NEW = "orders-1"
 
 
 def ring(world: RingWorld) -> dict[str, str]:
     return json.loads(world.cluster.ring[KEY].reveal_text())
-
-
-def rests(world: RingWorld) -> None:
-    """Every pod holds what its Secret holds, and nothing is written any more."""
-    world.run(3, until=lambda _world: False)
-    fleet, before = world.cluster.fleet, len(world.board.writes)
-    for pod in fleet.pods():
-        assert fleet.rings[pod.name] == world.cluster.ring[KEY] or pod.consumer == SIGNER
-        assert pod.held is not None
-        assert pod.held.value == world.cluster.secret_data["url"] or pod.consumer == GATE
-    world.restart_operator()
-    world.run(3, until=lambda _world: False)
-    assert world.board.writes[before:] == []
 
 
 def completed(world: RingWorld) -> None:
@@ -38,14 +25,6 @@ def completed(world: RingWorld) -> None:
     assert set(ring(world)) == {NEW}
     assert world.plan_status.current_id == NEW
     assert world.cluster.secret_data["url"].reveal_text() == f"{NEW}.{ring(world)[NEW]}"
-    rests(world)
-
-
-def went_back(world: RingWorld) -> None:
-    world.run(ENOUGH)
-    assert world.phase == "RolledBack", (world.phase, world.rotation_status.blockers, world.phases)
-    assert world.cluster.ring == world.ring_before
-    assert world.cluster.secret_data == world.secret_before
     rests(world)
 
 
@@ -136,16 +115,9 @@ def test_an_available_rotation_of_a_compromised_key_keeps_the_order() -> None:
                for p in world.cluster.fleet.pods() if p.consumer in (GATE, WEB))  # fmt: skip
 
 
-def points() -> list[str]:
-    world = RingWorld()
-    world.ask_for_rotation()
-    world.run(ENOUGH)
-    return [name for name in world.board.points if name.partition("#")[0] in ("write-ring", "restart-acceptor")]
-
-
 @pytest.mark.parametrize("strike", list(Strike))
 def test_the_operator_may_die_at_every_write_of_the_ring(strike: Strike) -> None:
-    found = points()
+    found = points(RingWorld(), "write-ring", "restart-acceptor")
     assert len(found) >= 6
     for point in found:
         world = RingWorld()

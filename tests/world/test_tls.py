@@ -11,32 +11,19 @@ from keyturn.core.sealed import Sealed
 from keyturn.providers.ring import certificates
 from keyturn.providers.tls import making, material
 from support.faults.people import delete_rotation
-from support.ring_world import GATE, KEY, SIGNER
+from support.ring_endings import ENOUGH, points, rests, went_back
+from support.ring_world import KEY
 from support.switchboard import Strike
 from support.tls_rig import FIRST, root_of, wish
 from support.tls_world import TLS_SPEC, TlsWorld, ids_in
 from support.world import START
 
-ENOUGH = 900
 NEW = "orders-1"
 AGE = timedelta(days=20)
 
 
 def bundle(world: TlsWorld) -> tuple[str, ...]:
     return certificates.blocks(world.cluster.ring[KEY].reveal_text()) or ()
-
-
-def rests(world: TlsWorld) -> None:
-    """Every pod holds what its Secret holds, and nothing is written any more."""
-    world.run(3, until=lambda _world: False)
-    fleet, before = world.cluster.fleet, len(world.board.writes)
-    for pod in fleet.pods():
-        assert fleet.rings[pod.name] == world.cluster.ring[KEY] or pod.consumer == SIGNER
-        assert pod.held is not None
-        assert pod.held.value == world.cluster.secret_data["url"] or pod.consumer == GATE
-    world.restart_operator()
-    world.run(3, until=lambda _world: False)
-    assert world.board.writes[before:] == []
 
 
 def completed(world: TlsWorld) -> None:
@@ -47,14 +34,6 @@ def completed(world: TlsWorld) -> None:
     assert material.chain_of(value) is not None
     assert [block.strip() for block in bundle(world)] == [root_of(value).strip()]
     assert world.cluster.secret_data["id"].reveal_text() == NEW
-    rests(world)
-
-
-def went_back(world: TlsWorld) -> None:
-    world.run(ENOUGH)
-    assert world.phase == "RolledBack", (world.phase, world.rotation_status.blockers, world.phases)
-    assert world.cluster.ring == world.ring_before
-    assert world.cluster.secret_data == world.secret_before
     rests(world)
 
 
@@ -233,16 +212,9 @@ def test_containment_of_an_authority_that_stays_changes_nothing_and_says_what_to
     assert world.cluster.secret_data == world.secret_before
 
 
-def points() -> list[str]:
-    world = TlsWorld()
-    world.ask_for_rotation()
-    world.run(ENOUGH)
-    return [name for name in world.board.points if name.partition("#")[0] in ("write-ring", "restart-acceptor")]
-
-
 @pytest.mark.parametrize("strike", list(Strike))
 def test_the_operator_may_die_at_every_write_of_the_bundle(strike: Strike) -> None:
-    found = points()
+    found = points(TlsWorld(), "write-ring", "restart-acceptor")
     assert len(found) >= 6
     for point in found:
         world = TlsWorld()

@@ -8,13 +8,13 @@ from keyturn.core.model import Mode
 from keyturn.core.sealed import Sealed
 from keyturn.providers.tls import making, material
 from support.cert_manager import CertManager
+from support.ring_endings import ENOUGH, points
 from support.ring_world import KEY
 from support.switchboard import Strike
 from support.tls_rig import FIRST, root_of, wish
 from support.tls_world import TlsWorld, ids_in
 from support.world import START
 
-ENOUGH = 900
 NEW = "orders-1"
 
 
@@ -87,16 +87,9 @@ def test_contained_the_old_authority_leaves_as_soon_as_there_is_something_else()
     completed(world, manager)
 
 
-def points() -> list[str]:
-    world, _ = world_of(looks=2)
-    world.ask_for_rotation()
-    world.run(ENOUGH)
-    return [name for name in world.board.points if name.partition("#")[0] in ("ask-to-sign", "save-escrow")]
-
-
 @pytest.mark.parametrize("strike", list(Strike))
 def test_the_operator_may_die_whenever_it_asks_or_keeps_what_was_signed(strike: Strike) -> None:
-    found = points()
+    found = points(world_of(looks=2)[0], "ask-to-sign", "save-escrow")
     assert len(found) >= 4
     for point in found:
         world, manager = world_of(looks=2)

@@ -11,6 +11,7 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from keyturn.ports import Denied, KeyturnError, OutcomeUnknown, Unavailable
+from keyturn.providers.logins import FailedLogin
 from keyturn.providers.telling import TLS_FAILED, Words, said
 
 THEIRS: Final = (
@@ -32,12 +33,8 @@ class Login(StrEnum):
     DOWN = "Down"
 
 
-class LoginFailed(Exception):
-    """A key that was not let in. Carries the kind and nothing of the driver's."""
-
-    def __init__(self, kind: Login) -> None:
-        super().__init__(kind.value)
-        self.kind = kind
+class LoginFailed(FailedLogin[Login]):
+    """A key that was not let in."""
 
 
 class Missing(Denied):

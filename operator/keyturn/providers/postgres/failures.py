@@ -14,6 +14,7 @@ import psycopg
 
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.logins import FailedLogin
 from keyturn.providers.postgres.refusals import refusal
 from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
@@ -53,17 +54,10 @@ _TRIALS = {
 }
 
 
-class LoginFailed(Exception):
-    """A login that did not come about. Carries the kind and nothing of the driver's."""
+class LoginFailed(FailedLogin[Login]):
+    """A login that did not come about. TLS and method failures say nothing about the credential."""
 
-    def __init__(self, kind: Login) -> None:
-        super().__init__(kind.value)
-        self.kind = kind
-
-    @property
-    def trial(self) -> Trial:
-        """What that says about the credential. TLS and method failures say nothing about it."""
-        return _TRIALS.get(self.kind, Trial.DOWN)
+    trials = _TRIALS
 
 
 def login_failure(error: psycopg.Error) -> LoginFailed:

@@ -17,6 +17,7 @@ from aiormq.exceptions import AMQPError
 
 from keyturn.core.model import Trial
 from keyturn.ports import Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.logins import FailedLogin
 from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
@@ -41,17 +42,10 @@ _ANY_LIMIT: Final = re.compile(r"limit \(\d+\)")
 _ACCESS_REFUSED, _NOT_ALLOWED = 403, 530
 
 
-class LoginFailed(Exception):
-    """A login that did not come about. Carries the kind and nothing of the driver's."""
+class LoginFailed(FailedLogin[Login]):
+    """A login that did not come about."""
 
-    def __init__(self, kind: Login) -> None:
-        super().__init__(kind.value)
-        self.kind = kind
-
-    @property
-    def trial(self) -> Trial:
-        """What that says about the credential."""
-        return _TRIALS.get(self.kind, Trial.DOWN)
+    trials = _TRIALS
 
 
 def refusal(code: int, text: str) -> Login:

@@ -10,6 +10,7 @@ from typing import Final
 from redis import exceptions
 
 from keyturn.ports import Conflict, Denied, KeyturnError, OutcomeUnknown, Unavailable
+from keyturn.providers.logins import FailedLogin
 from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
@@ -21,12 +22,8 @@ class Login(StrEnum):
     DOWN = "Down"
 
 
-class LoginFailed(Exception):
-    """A login that did not come about. Carries the kind and nothing of the driver's."""
-
-    def __init__(self, kind: Login) -> None:
-        super().__init__(kind.value)
-        self.kind = kind
+class LoginFailed(FailedLogin[Login]):
+    """A login that did not come about."""
 
 
 def login_failure(error: Exception) -> LoginFailed:

@@ -16,6 +16,7 @@ from pymysql import err
 
 from keyturn.core.model import Trial
 from keyturn.ports import Conflict, Denied, KeyturnError, Misconfigured, OutcomeUnknown, Unavailable
+from keyturn.providers.logins import FailedLogin
 from keyturn.providers.telling import SERVER_DOWN, TLS_FAILED, Words, said
 
 
@@ -51,17 +52,10 @@ _TRIALS: Final = {
 }
 
 
-class LoginFailed(Exception):
-    """A login that did not come about. Carries the kind and nothing of the driver's."""
+class LoginFailed(FailedLogin[Login]):
+    """A login that did not come about."""
 
-    def __init__(self, kind: Login) -> None:
-        super().__init__(kind.value)
-        self.kind = kind
-
-    @property
-    def trial(self) -> Trial:
-        """What that says about the credential."""
-        return _TRIALS.get(self.kind, Trial.DOWN)
+    trials = _TRIALS
 
 
 def number_of(error: BaseException) -> int:
