@@ -41,9 +41,10 @@ class Weather:
         self.answers += answers
 
 
-def says(status: int, body: Any = None) -> Answer:
+def says(status: int, body: Any = None, after: str = "") -> Answer:
     async def answer(_: web.Request) -> web.Response:
-        return web.json_response(body if body is not None else {"message": WORDS}, status=status)
+        headers = {"Retry-After": after} if after else {}
+        return web.json_response(body if body is not None else {"message": WORDS}, status=status, headers=headers)
 
     answer.__name__ = f"status_{status}"
     return answer
@@ -158,6 +159,35 @@ async def test_what_is_forbidden_is_named_with_the_way_out(weather: Both):
     assert message == (
         "The operator may not patch secrets/orders-db in namespace shop: grant it in the chart's RBAC values."
     )
+
+
+@pytest.mark.fm(51)
+async def test_a_read_waits_as_long_as_the_server_asks_for(weather: Both):
+    """As it does about a kind that was installed a moment ago."""
+    server, client = weather
+    server.will(says(429, after="1"), page("a"))
+
+    assert await client.collect(PODS, name_of) == ["a"]
+
+
+@pytest.mark.fm(51)
+@pytest.mark.parametrize("after", ["", "0", "3600", "Sun, 22 Nov 2026 20:00:00 GMT"])
+async def test_a_read_waits_for_no_server_that_asks_for_too_much_or_for_nothing(weather: Both, after: str):
+    server, client = weather
+    server.will(says(429, after=after))
+
+    assert (await raised(client.read(PATH))).reason == "ApiServerBusy"
+    assert len(server.asked) == 1
+
+
+async def test_a_server_that_never_has_time_is_given_up_and_a_write_never_repeated(weather: Both):
+    server, client = weather
+    server.will(*[says(429, after="1")] * 5)
+
+    assert type(await raised(client.read(PATH))) is Unavailable
+    assert len(server.asked) == 4
+    assert type(await raised(client.patch(PATH, {}, Patch.APPLY))) is Unavailable
+    assert len(server.asked) == 5
 
 
 def page(*names: str, more: str = "") -> Answer:

@@ -31,6 +31,7 @@ class Answer:
 
     status: int
     body: Json
+    retry_after: float = 0.0  # seconds; 0: the API server named none
 
     def __repr__(self) -> str:
         return f"Answer({self.status})"

@@ -30,6 +30,7 @@ CALL_SECONDS = 10.0  # the longest any call may take; the lease's margin is reck
 _CONNECT_SECONDS = 3.0
 _PAGE = 250  # 2,000 pods in one answer cost 87 MiB, in pages of 250 projected at once 12 (measured)
 _RESTARTS = 3  # of a LIST whose snapshot expired at the server
+_LONGEST_ASKED_WAIT = 3.0  # seconds that a read waits, all in all, where the API server says for how long
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Fence = Callable[[], None]
@@ -122,7 +123,7 @@ class KubeClient:
 
     async def read(self, path: str) -> Json | None:
         """One object, consistent (from etcd, never a cache); None if it does not exist."""
-        return object_read(path, await self._send("GET", path))
+        return object_read(path, await self._get(path))
 
     async def collect(
         self, path: str, project: Callable[[Json], T | None], *, metadata_only: bool = False, **query: str
@@ -151,7 +152,7 @@ class KubeClient:
         token = ""
         while True:
             asked = {**query, "limit": str(_PAGE), **({"continue": token} if token else {})}
-            answer = await self._send("GET", path, asked, accept=accept)
+            answer = await self._get(path, asked, accept=accept)
             if answer.status == 410:
                 return None
             if answer.status == 400 and "fieldSelector" in query:
@@ -168,7 +169,7 @@ class KubeClient:
 
     async def latest(self, path: str) -> str:
         """The resourceVersion of a collection now, from etcd: where a watch can begin without listing everything."""
-        page = object_read(path, await self._send("GET", path, {"limit": "1"}, accept=_METADATA_LIST))
+        page = object_read(path, await self._get(path, {"limit": "1"}, accept=_METADATA_LIST))
         return text(page or {}, "metadata", "resourceVersion")
 
     @asynccontextmanager
@@ -230,6 +231,20 @@ class KubeClient:
 
     # ------------------------------------------------------------------------------------------------ the wire
 
+    async def _get(self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "") -> Answer:
+        """A read, asked again as soon as the API server says: a kind that was just installed is "(re)initializing".
+
+        Since 1.31 such a LIST is turned away with 429 and ``Retry-After``; every Go client waits and asks again
+        (https://github.com/kubernetes/enhancements/issues/4568). A read that is repeated blurs nothing.
+        """
+        left = _LONGEST_ASKED_WAIT
+        while True:
+            answer = await self._send("GET", path, query, accept=accept)
+            if answer.status != 429 or not 0 < answer.retry_after <= left:
+                return answer
+            left -= answer.retry_after
+            await asyncio.sleep(answer.retry_after)
+
     async def _send(
         self,
         method: str,
@@ -246,7 +261,7 @@ class KubeClient:
             response = await self._request(method, path, query or {}, headers, body, limit)
             async with response:
                 raw = await response.read()
-                return Answer(response.status, json.loads(raw) if raw else {})
+                return Answer(response.status, json.loads(raw) if raw else {}, _seconds(response))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise never_sent() from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
@@ -268,6 +283,12 @@ class KubeClient:
         rest = cast("Any", self._api.rest_client)
         wrapped = await rest.request(method, url, headers=sent, body=body, _request_timeout=limit)
         return cast("aiohttp.ClientResponse", wrapped.response)
+
+
+def _seconds(response: aiohttp.ClientResponse) -> float:
+    """What ``Retry-After`` says; 0 where it says nothing, or a date."""
+    told = response.headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdecimal() else 0.0
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[Json, None]:
