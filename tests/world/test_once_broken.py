@@ -13,6 +13,9 @@ ONCE_BROKEN = {
     "a new process found observed time again that had been lost": (
         "availability: old opened by hand@Watch+5 & operator restarts 20 times@Watch+6"
     ),
+    "a new process counted from a look that had seen the old one in use": (
+        "rotator: lose-answer@save-rotation#6 & kill-before@save-rotation#7"
+    ),
     "quiet time began with a look that could not say who is connected": (
         "containment: backend slow@Watch+0 & backend restored@Watch+2"
     ),

@@ -56,9 +56,9 @@ def test_a_use_that_goes_on_keeps_the_soak_and_is_named() -> None:
 
 @pytest.mark.fm(31)
 def test_a_use_right_at_the_change_of_leaders_starts_the_soak_again() -> None:
-    """Given most of a soak is over, when OLD is used and the next process has seen nothing, then it begins anew."""
+    """Given half a soak is over, when OLD is used and the next process has seen nothing, then it begins anew."""
     world = under_way("Soak")
-    world.run(ENOUGH, until=lambda w: w.rotation_status.clock.observed >= 0.6 * SOAK)
+    world.run(ENOUGH, until=lambda w: w.rotation_status.clock.observed >= 0.4 * SOAK)
     world.meters.present(FIRST)
     world.restart_operator()
     used = world.clock.now()

@@ -66,7 +66,8 @@ def remember(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
 def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     """Add up time really observed quiet. OLD seen starts it again; so does a gap longer than three samples.
 
-    So does a clock that was set back: nobody knows how long that gap was.
+    So does a clock that was set back: nobody knows how long that gap was. Quiet begins with a look that saw it, never
+    with the last one that saw OLD: status need not hold that one, and a process that starts anew would begin too early.
 
     Where samples are close together, one look at a slow API server takes longer than that: it adds three samples, or
     the clock would start again at every look and never end.
@@ -77,7 +78,8 @@ def run_clock(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
         return rotation
     opened = rotation.phase is Phase.WATCH and seen.states.get(Side.OLD) is Existence.ACTIVE
     if opened or shows_old(seen, rotation.policy.mode):  # opened by somebody: whoever needs it would not be refused
-        return replace(rotation, clock=Clock(last=None if seen.old_usage is Idle.UNKNOWN else now))
+        missed = not opened and seen.old_usage is Idle.NOT_SEEN and not holds_old(seen)
+        return replace(rotation, clock=Clock(last=now if missed else None))  # the next look asks for later attempts
     if seen.old_usage is not Idle.NOT_SEEN:
         return rotation  # unknown adds nothing, and too much of it is a gap
     if seen.use_unseen and not all(pod.proves is Verdict.NEW for pod in seen.pods):
@@ -96,7 +98,7 @@ def _ticked(rotation: Rotation, now: datetime) -> Rotation:
 def _run_back(rotation: Rotation, seen: Observation, now: datetime) -> Rotation:
     """Going back from what is outlived: time in which every pod was seen to prove OLD. NEW seen starts it again."""
     if any(pod.proves in (Verdict.NEW, Verdict.MIXED) for pod in seen.pods):
-        return replace(rotation, clock=Clock(last=now))
+        return replace(rotation, clock=Clock())
     return _ticked(rotation, now) if all(pod.proves is Verdict.OLD for pod in seen.pods) else _stopped(rotation, now)
 
 
@@ -107,5 +109,9 @@ def _stopped(rotation: Rotation, now: datetime) -> Rotation:
 
 def shows_old(seen: Observation, mode: Mode = Mode.GRACEFUL) -> bool:
     """Does any evidence, session or attempt speak of OLD?"""
-    held = any(p.proves in (Verdict.OLD, Verdict.MIXED) for p in seen.pods)
-    return held or seen.old_usage is Idle.IN_USE or bool(attempts_that_count(seen, mode))
+    return holds_old(seen) or seen.old_usage is Idle.IN_USE or bool(attempts_that_count(seen, mode))
+
+
+def holds_old(seen: Observation) -> bool:
+    """Does any pod?"""
+    return any(pod.proves in (Verdict.OLD, Verdict.MIXED) for pod in seen.pods)

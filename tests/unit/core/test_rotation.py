@@ -187,6 +187,13 @@ class DescribeObservedTime:
         decision = decide(begun, seen(old_usage=Idle.IN_USE), NOW + timedelta(seconds=2))
         assert decision.rotation.clock.observed == timedelta()
 
+    @pytest.mark.fm(42)
+    def test_it_begins_with_a_look_that_saw_quiet_and_not_with_the_last_that_saw_old(self) -> None:
+        """Status need not hold that last one: a process that starts anew would count from an earlier one."""
+        begun = decide(rotation(Phase.SOAK), seen(old_usage=Idle.IN_USE), NOW).rotation
+        quiet = decide(begun, seen(), NOW + timedelta(seconds=5)).rotation
+        assert quiet.clock == Clock(timedelta(), NOW + timedelta(seconds=5))
+
     def test_a_new_pod_that_has_not_proved_yet_is_waited_for_without_starting_it_again(self) -> None:
         begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
         decision = decide(begun, seen(pods=(pod(), pod(Verdict.UNKNOWN, name="api-2"))), NOW + timedelta(seconds=2))

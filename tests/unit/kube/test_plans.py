@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,22 +12,10 @@ from keyturn.core.model import ObjectKey
 from keyturn.kube.client import KubeClient
 from keyturn.kube.plans import Plans
 from keyturn.ports import Unavailable
+from support.api_response import Response
 
 ORDERS = ObjectKey("shop", "orders")
 STORED = [("orders-1", "orders", "Complete"), ("orders-2", "orders", "Soak"), ("bank-1", "bank", "Soak")]
-
-
-class Response:
-    def __init__(self, status: int, body: object) -> None:
-        self.status, self._body = status, json.dumps(body).encode()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def read(self) -> bytes:
-        return self._body
 
 
 class ApiServer:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,24 +11,12 @@ import pytest
 from keyturn.core.model import ObjectKey
 from keyturn.kube.client import KubeClient
 from keyturn.kube.cluster import KubeCluster
+from support.api_response import Response
 from support.plan_records import plan_record
 
 OURS = "/apis/keyturn.dev/v1alpha1"
 HOME = "keyturn-system"
 Json = dict[str, Any]
-
-
-class Response:
-    def __init__(self, body: object) -> None:
-        self.status, self._body = 200, json.dumps(body).encode()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def read(self) -> bytes:
-        return self._body
 
 
 class ApiServer:
@@ -43,7 +30,7 @@ class ApiServer:
         split = urlsplit(url)
         self.asked.append(split.path)
         self.selected = parse_qs(split.query).get("labelSelector", [""])[0]
-        return SimpleNamespace(response=Response({"metadata": {}, "items": self.collections.get(split.path, [])}))
+        return SimpleNamespace(response=Response(200, {"metadata": {}, "items": self.collections.get(split.path, [])}))
 
 
 class StoppedClock:

@@ -6,13 +6,12 @@ Every method is called, read off the protocol, with sealed values in its argumen
 from __future__ import annotations
 
 import inspect
-import json
 import ssl
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import pytest
@@ -34,6 +33,7 @@ from keyturn.ports import (
     SigningWish,
     WorkloadRecord,
 )
+from support.api_response import Response
 from support.canaries import FOREIGN, guises, leaks
 from support.plan_records import plan_record, pod_record
 
@@ -103,22 +103,8 @@ GIVEN: dict[str, Callable[[str], Any]] = {
 METHODS = [name for name, value in (vars(Cluster) | vars(Signing)).items() if inspect.iscoroutinefunction(value)]
 
 
-class Response:
-    def __init__(self, status: int, body: bytes) -> None:
-        self.status, self._body = status, body
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def read(self) -> bytes:
-        return self._body
-
-
 def answers(status: int, body: object) -> Callable[[str], Response]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return lambda _method: Response(status, raw)
+    return lambda _method: Response(status, body)
 
 
 def fails(error: Exception) -> Callable[[str], Response]:
