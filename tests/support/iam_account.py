@@ -1,19 +1,20 @@
 """An AWS account as IAM and STS show it: users, their keys, what becomes visible late. No network; see ``iam_server``.
 
-Changes are seen by STS after ``spreads``, and until then now so and now so; uses are recorded in steps of fifteen
-minutes and shown after ``lag``. Its clock is whatever it is told.
+Changes are seen by STS after ``spreads``, and until then now so and now so; uses are recorded in steps (of fifteen
+minutes at AWS) and shown after ``lag``. Its clock is whatever it is told.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 ACCOUNT = "123456789012"
 STEP = timedelta(minutes=15)
 ROOM = 2
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Refusal(Exception):
@@ -57,6 +58,8 @@ class Account:
     spreads: timedelta = timedelta()
     listed_late: timedelta = timedelta()  # until ListAccessKeys shows a new key
     lag: timedelta = timedelta()
+    step: timedelta = STEP
+    grain: timedelta = timedelta(minutes=1)  # uses are shown to the whole of it
     records_refused: bool = False
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _flaps: itertools.count[int] = field(default_factory=itertools.count)
@@ -113,7 +116,7 @@ class Account:
     def use(self, key: AccessKey, service: str, region: str) -> None:
         """It signed something."""
         now = self.now()
-        if not key.uses or now - key.uses[-1].at >= STEP:
+        if not key.uses or now - key.uses[-1].at >= self.step:
             key.uses.append(Use(now, service, region))
 
     def last_use(self, id_: str) -> tuple[str, Use | None]:
@@ -121,4 +124,7 @@ class Account:
         if key is None or key.gone:
             raise Refusal("NoSuchEntity", f"The Access Key with id {id_} cannot be found.", 404)
         shown = [use for use in key.uses if self.now() - use.at >= self.lag]
-        return key.user, shown[-1] if shown else None
+        return key.user, self._whole(shown[-1]) if shown else None
+
+    def _whole(self, use: Use) -> Use:
+        return replace(use, at=use.at - (use.at - _BEGINNING) % self.grain)

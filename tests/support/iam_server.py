@@ -225,7 +225,7 @@ def _get_access_key_last_used(server: IamServer, caller: str, words: dict[str, s
     told = (
         _xml(ServiceName="N/A", Region="N/A")
         if use is None
-        else _xml(LastUsedDate=_time(use.at.replace(second=0)), ServiceName=use.service, Region=use.region)
+        else _xml(LastUsedDate=_time(use.at), ServiceName=use.service, Region=use.region)
     )
     return f"<UserName>{user}</UserName><AccessKeyLastUsed>{told}</AccessKeyLastUsed>"
 

@@ -21,12 +21,8 @@ from typing import Final
 from keyturn.core.model import Idle
 from keyturn.ports import Session, Usage
 from keyturn.providers.awsiam.keys import Key, Keys, LastUse
-from keyturn.providers.awsiam.kinds import DISABLE_DELAY
 from keyturn.providers.awsiam.memory import Memory
-
-STEP: Final = timedelta(minutes=15)
-"""Of several uses within it only the first is recorded.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html"""
+from keyturn.providers.awsiam.pace import Pace
 
 NOT_SEEN: Final = Usage(Idle.NOT_SEEN)
 
@@ -40,6 +36,10 @@ class Seen:
     keys: Keys
     shown: Mapping[str, LastUse]
     memory: Memory
+
+    @property
+    def _pace(self) -> Pace:
+        return self.memory.pace
 
     def judged(self, id_: str, blind: str) -> Usage:
         """Of one key. ``blind``: why the record cannot be believed about keys that are on."""
@@ -55,19 +55,19 @@ class Seen:
         key, used = self.keys.get(id_), self.shown.get(id_, LastUse())
         if key is None or key.active or used.at is None or self.memory.was_ours(id_, used):
             return ()
-        after = used.at > self.memory.off_since(id_, self.now) + DISABLE_DELAY
-        news = self.now < used.at + STEP + self.lag
+        after = used.at > self.memory.off_since(id_, self.now) + self._pace.spreads
+        news = self.now < used.at + self._pace.step + self.lag
         return (Session(id_, "", None, used.at),) if after and news else ()
 
     def missed(self, control: str) -> str:
         """Why the record cannot be believed: we use the control key at every look, and that must show. "": it does."""
         used = self.shown.get(control, LastUse())
-        if used.at is not None and self.now - used.at <= STEP + self.lag:
+        if used.at is not None and self.now - used.at <= self._pace.step + self.lag:
             return ""
         return f"AWS does not show yet that Keyturn used {control}: its record of last uses is behind"
 
     def _on(self, key: Key, used: LastUse) -> Usage:
-        if used.at is None or self.now >= (until := used.at + STEP + self.lag):
+        if used.at is None or self.now >= (until := used.at + self._pace.step + self.lag):
             return NOT_SEEN
         earliest = f"idle shows at {until:%H:%M} UTC at the earliest"
         if self.memory.was_ours(key.id, used):

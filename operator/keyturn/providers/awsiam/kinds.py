@@ -13,6 +13,7 @@ from keyturn.api.base import PositiveDuration, Ref
 from keyturn.api.rules import Rule, distinct, ruled
 from keyturn.core.rendering import Place
 from keyturn.ports import Capabilities
+from keyturn.providers.awsiam.pace import AWS
 
 ACCOUNT = Rule("self.matches('^[0-9]{12}$')", "write the account's number, twelve digits in quotes")
 USER = Rule(
@@ -27,10 +28,6 @@ REGIONS = Rule(
 LAG: Final = timedelta(hours=4)
 """AWS names no bound for GetAccessKeyLastUsed. Of its sibling, service last accessed information, it says: usually
 within four hours. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_last-accessed.html"""
-
-DISABLE_DELAY: Final = timedelta(minutes=1)
-"""AWS names no bound either ("not always immediately visible"); 3 to 4 seconds were measured by others.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
 
 Region = Annotated[str, Field(min_length=1, max_length=32)]
 
@@ -118,7 +115,7 @@ ABLE: Final = Capabilities(
     tells_disabled_from_wrong=False,  # a key that is off is unknown to STS; that it is off, IAM says, not the answer
     sees_refused_attempts=False,  # AWS does not say whether it records them; see ``idling``
     lists_sessions=False,
-    disable_delay=DISABLE_DELAY,
+    disable_delay=AWS.spreads,
     usage_lag=LAG,
     reuses_ids=False,
 )

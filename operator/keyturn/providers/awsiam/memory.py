@@ -6,34 +6,35 @@ Nothing depends on it but how soon something is believed: a process that starts 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from keyturn.providers.awsiam.keys import Key, LastUse
-from keyturn.providers.awsiam.kinds import DISABLE_DELAY
+from keyturn.providers.awsiam.pace import AWS, Pace
 from keyturn.providers.recent import Recent
 
-_MINUTE: Final = timedelta(minutes=1)  # clocks differ, and IAM shows whole minutes
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Memory:
     """Of the whole process, for all plans."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace = AWS) -> None:
+        self.pace = pace
         self._own: Recent[tuple[str, datetime]] = Recent(limit=65536)  # hours of many plans
         self._issued: Recent[str] = Recent()
         self._off: dict[str, datetime] = {}
 
     def use(self, id_: str, at: datetime) -> None:
         """We signed something with it."""
-        self._own.add((id_, _whole(at)))
+        self._own.add((id_, self._shown(at)))
 
     def was_ours(self, id_: str, used: LastUse) -> bool:
         """Is this use one of our own? What others did within the same 15 minutes does not show beside it."""
         if used.at is None or used.service != "sts":
             return False
-        minute = _whole(used.at)
-        return any((id_, near) in self._own for near in (minute - _MINUTE, minute, minute + _MINUTE))
+        shown, grain = self._shown(used.at), self.pace.grain
+        return any((id_, near) in self._own for near in (shown - grain, shown, shown + grain))
 
     def issue(self, id_: str) -> None:
         """AWS gave it to us."""
@@ -60,7 +61,7 @@ class Memory:
 
     def just_off(self, id_: str, now: datetime) -> bool:
         """Did we ask for it to be off so lately that a list may still have it on?"""
-        return id_ in self._off and now - self._off[id_] < DISABLE_DELAY
+        return id_ in self._off and now - self._off[id_] < self.pace.spreads
 
     def off_since(self, id_: str, now: datetime) -> datetime:
         """The first moment at which we knew it to be off."""
@@ -70,6 +71,6 @@ class Memory:
         """It is gone."""
         self._off.pop(id_, None)
 
-
-def _whole(moment: datetime) -> datetime:
-    return moment.replace(second=0, microsecond=0)
+    def _shown(self, moment: datetime) -> datetime:
+        """As IAM would show it."""
+        return moment - (moment - _BEGINNING) % self.pace.grain

@@ -20,23 +20,22 @@ from keyturn.providers.awsiam.keys import Key, last_use, list_keys, remove, swit
 from keyturn.providers.awsiam.memory import Memory
 from keyturn.providers.awsiam.settings import Settings
 
-COMES_TO_LIGHT: Final = timedelta(minutes=5)  # a key that was made shows in the list, and the use of it in its record
 SKEW: Final = timedelta(minutes=1)  # between the operator's clock and AWS'
 
 
 async def sweep(connector: Connector, settings: Settings, pending: Pending, memory: Memory, now: datetime) -> None:
     """Nothing is left of it. Raises Unavailable while it might still come to light, Denied if somebody uses it."""
-    found = await _made_since(connector, settings, pending)
+    found, known_at = await _made_since(connector, settings, pending), pending.since + memory.pace.comes_to_light
     for key in found:
         await _require_unused(connector, settings, key)
         if key.active:
             await switch(connector, settings, key.id, active=False)
             memory.switched(key.id, now, active=False)
-    if now < pending.since + COMES_TO_LIGHT:
+    if now < known_at:
         raise Unavailable(
             "CreateUnanswered",
             "AWS did not answer when it was asked for a new access key. What it may have made is Inactive, and is "
-            f"deleted at {pending.since + COMES_TO_LIGHT:%H:%M:%S} UTC if nobody used it by then.",
+            f"deleted at {known_at:%H:%M:%S} UTC if nobody used it by then.",
         )
     for key in found:
         await remove(connector, settings, key.id)

@@ -36,6 +36,7 @@ from keyturn.providers.awsiam.idling import Seen
 from keyturn.providers.awsiam.keys import ROOM, Key, Keys, last_use, list_keys, remove, switch
 from keyturn.providers.awsiam.kinds import ABLE
 from keyturn.providers.awsiam.memory import Memory
+from keyturn.providers.awsiam.pace import AWS, Pace
 from keyturn.providers.awsiam.settings import Settings, read_settings
 from keyturn.providers.opening import Open
 
@@ -46,7 +47,7 @@ class AwsIamProvider:
     def __init__(self, settings: Settings, memory: Memory, clock: Clock) -> None:
         self._settings, self._memory, self._clock = settings, memory, clock
         self._connector = Connector(settings)
-        self.capabilities: Capabilities = replace(ABLE, usage_lag=settings.lag)
+        self.capabilities: Capabilities = replace(ABLE, usage_lag=settings.lag, disable_delay=memory.pace.spreads)
 
     @property
     def issuer(self) -> Issuer:
@@ -267,7 +268,7 @@ class AwsIamProvider:
         )
 
 
-def opened_by(clock: Clock) -> Open:
+def opened_by(clock: Clock, pace: Pace = AWS) -> Open:
     """Opens plans for the whole process, which remembers its own uses of keys."""
-    memory = Memory()
+    memory = Memory(pace)
     return lambda record, plan, admin: AwsIamProvider(read_settings(record, plan, admin), memory, clock)
