@@ -41,7 +41,7 @@ class Shop:
         ports = ("--health-port", "0", "--metrics-port", "0")
         arguments = ("--kubeconfig", str(self._kubeconfig), "--operator-namespace", self.ledger.keeper,
                      "--namespace", name, *ports)  # fmt: skip
-        self.operator = OperatorProcess(arguments, self.home / "operator.log", self._release_lease)
+        self.operator = OperatorProcess(self.ware.program, arguments, self.home / "operator.log", self._release_lease)
         self.enabled_counts: set[int] = set()  # how many principals could log in, whenever we looked
         self._sampler: asyncio.Task[None] | None = None
 

@@ -32,7 +32,7 @@ def rotation_plan(namespace: str, backend: str, stock: Stock) -> Json:
         backend: stock.plan,
         "secret": {"name": SECRET, "keys": {"url": stock.template}},
         "rollout": {"progressDeadline": "60s"},
-        "verify": {"soak": "1s"},
+        "verify": {"soak": "1s", **stock.verify},
         "retire": {"watch": "1s", **stock.retire},
         "historyLimit": 1,
     })  # fmt: skip

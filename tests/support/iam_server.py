@@ -42,6 +42,7 @@ class IamServer:
         self.account = account
         self.asked: list[tuple[str, dict[str, str]]] = []  # action, parameters; signed and allowed or not
         self.done: list[str] = []  # changes that happened
+        self.refused: list[tuple[str, str]] = []  # from which address, and the code of what it was told
         self.drop_before: Counter[str] = Counter()  # so many calls of this action find no server
         self.drop_after: Counter[str] = Counter()  # so many are carried out, and the answer is lost
         self.refuse: dict[str, list[Refusal]] = {}  # what the next calls of this action are told instead
@@ -52,8 +53,12 @@ class IamServer:
         self.after: Callable[[str], None] = lambda _action: None
 
     @property
+    def port(self) -> int:
+        return self._http.server_port
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> IamServer:
         self._thread.start()
@@ -70,7 +75,7 @@ class IamServer:
 
     # ---------------------------------------------------------------------------------------------- a request
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+    def answer(self, path: str, headers: dict[str, str], body: bytes, caller: str) -> tuple[int, str]:
         """Status and XML. Raises Dropped."""
         with self.lock:
             words = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -85,6 +90,7 @@ class IamServer:
             try:
                 answered = self._carry_out(action, words, path, headers, body)
             except Refusal as refusal:
+                self.refused.append((caller, refusal.code))
                 return refusal.status, _error(refusal)
             self.after(action)
             if self._struck(self.drop_after, action):
@@ -144,9 +150,8 @@ def _handler(server: IamServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             try:
-                status, text = server.answer(
-                    self.path, {name.lower(): value for name, value in self.headers.items()}, body
-                )
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status, text = server.answer(self.path, headers, body, self.client_address[0])
             except Dropped:
                 self.close_connection = True
                 return

@@ -12,15 +12,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_KEYTURN = Path(sys.executable).parent / "keyturn"
+KEYTURN = (str(Path(sys.executable).parent / "keyturn"),)
 _PATIENCE = 15.0  # seconds for it to end by itself when asked
 
 
 class OperatorProcess:
     """One replica. ``bury`` is called after each death, before the next start."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, bury: Callable[[], Awaitable[None]]) -> None:
-        self._arguments = arguments
+    def __init__(
+        self, program: Sequence[str], arguments: Sequence[str], log: Path, bury: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._command = (*program, "operator", *arguments)
         self.log = log
         self._bury = bury
         self._process: Process | None = None
@@ -64,9 +66,7 @@ class OperatorProcess:
             self._killed = False
             with self.log.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
-                    str(_KEYTURN),
-                    "operator",
-                    *self._arguments,
+                    *self._command,
                     stdout=log,
                     stderr=log,
                     stdin=asyncio.subprocess.DEVNULL,

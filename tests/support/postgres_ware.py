@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 from urllib.parse import SplitResult
@@ -11,6 +11,7 @@ from urllib.parse import SplitResult
 import psycopg
 
 from support.backend_proxy import BackendProxy
+from support.operator_process import KEYTURN
 from support.postgres_plan import CURRENT, OWNER, ROTATOR, ROTATOR_PASSWORD, SLOT_A, SLOT_B, make_ready
 from support.postgres_proxy import PostgresSpeech
 from support.postgres_server import PostgresServer, flavours
@@ -28,6 +29,7 @@ class PostgresWare:
 
     field: ClassVar[str] = "postgres"
     changes: ClassVar[re.Pattern[str]] = re.compile(r"keyturn\.(ensure|enable|disable|retire|terminate)")
+    program: ClassVar[Sequence[str]] = KEYTURN
 
     def __init__(self, kill: Callable[[], None], network: int) -> None:
         self._server = PostgresServer(flavours()["18"], _SETTINGS)

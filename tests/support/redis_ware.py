@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 from urllib.parse import SplitResult
@@ -13,6 +13,7 @@ from redis import exceptions
 from redis.asyncio.connection import Connection
 
 from support.backend_proxy import BackendProxy
+from support.operator_process import KEYTURN
 from support.redis_plan import CURRENT, OWNER, SLOT_A, SLOT_B, make_ready
 from support.redis_proxy import RedisSpeech
 from support.redis_server import REPLICA, ROOT, ROOT_PASSWORD, ROTATOR, ROTATOR_PASSWORD, RedisPair
@@ -29,6 +30,7 @@ class RedisWare:
 
     field: ClassVar[str] = "redis"
     changes: ClassVar[re.Pattern[str]] = re.compile(r"ACL (SETUSER|SAVE)|CLIENT KILL")
+    program: ClassVar[Sequence[str]] = KEYTURN
 
     def __init__(self, kill: Callable[[], None], network: int) -> None:
         self._pair = RedisPair(plain=True)

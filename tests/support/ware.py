@@ -1,13 +1,13 @@
 """What a shop of the fault tests is built around: one backend, with everything about it that is its own.
 
-A further backend is one more module with a class like these (``postgres_ware``, ``redis_ware``), the half of a proxy
-that understands its protocol, and a line in ``wares``. Shop, pods, node, strikes and verdict know no backend.
+A further backend is one more module with a class like these (``redis_ware``, ``iam_ware``), the half of a proxy that
+understands its protocol, and a line in ``wares``. Shop, pods, node, strikes and verdict know no backend.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -42,6 +42,7 @@ class Stock:
     template: str  # of the URL that consumers read
     url: str  # as it is at first
     retire: Json = field(default_factory=dict[str, object])  # further fields of the plan's ``retire``
+    verify: Json = field(default_factory=dict[str, object])  # and of its ``verify``
 
 
 Enabled = Callable[[], Awaitable[list[str]]]
@@ -53,6 +54,7 @@ class Ware(Protocol):
 
     field: ClassVar[str]  # of a provider's and a plan's spec; names of runs begin with it
     changes: ClassVar[re.Pattern[str]]  # names of calls that change something
+    program: ClassVar[Sequence[str]]  # what is started as the operator
     proxy: BackendProxy
 
     def __init__(self, kill: Callable[[], None], network: int) -> None: ...

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from support.iam_ware import IamWare
 from support.postgres_ware import PostgresWare
 from support.redis_ware import RedisWare
 from support.ware import Ware
 
-WARES: Final[Mapping[str, type[Ware]]] = {ware.field: ware for ware in (PostgresWare, RedisWare)}
+WARES: Final[Mapping[str, type[Ware]]] = {ware.field: ware for ware in (PostgresWare, RedisWare, IamWare)}

@@ -108,7 +108,7 @@ def _tiers(found: Sequence[Cover]) -> list[str]:
         "real backend": "the real server and the in-memory one pass the same suite (`tests/contract`)",
         "real API server": "the Kubernetes side against a real control plane (`tests/integration`)",
         "real API server under faults": "the operator as a process, with faults in every write and in every call of a "
-        "real PostgreSQL and a real Redis (`tests/faults`)",
+        "real PostgreSQL, a real Redis and a server that speaks AWS IAM's API (`tests/faults`)",
         "real cluster": "the chart, real pods and a real database (`tests/e2e`)",
     }
     counts = {tier: len({c.row for c in found if c.tier == tier}) for tier in _order(found)}

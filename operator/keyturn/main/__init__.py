@@ -9,25 +9,29 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import structlog
 
 from keyturn.main.privacy import close_to_others
 from keyturn.ports import KeyturnError
+from keyturn.providers import discover
 from keyturn.reporters import log
 
 
-def main() -> None:
-    """The console script. Ends with 0 when asked to stop, with 1 and a line that says why otherwise."""
+def main(backends: Callable[[], None] = discover) -> None:
+    """The console script. Ends with 0 when asked to stop, with 1 and a line that says why otherwise.
+
+    ``backends`` offers those that plans may name; a distribution with one of its own brings its own script.
+    """
     arguments = _parser().parse_args()
     close_to_others()
     log.configure(arguments.log_level)
     if arguments.kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(arguments.kubeconfig)  # kopf reads it from there
     try:
-        asyncio.run(_injector(arguments) if arguments.process == "injector" else _operator(arguments))
+        asyncio.run(_injector(arguments) if arguments.process == "injector" else _operator(arguments, backends))
     except KeyturnError as error:
         structlog.get_logger("keyturn").error("ended", reason=error.reason, message=error.message)
         sys.exit(1)
@@ -36,12 +40,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def _operator(arguments: argparse.Namespace) -> Coroutine[None, None, None]:
+def _operator(arguments: argparse.Namespace, backends: Callable[[], None]) -> Coroutine[None, None, None]:
     from keyturn.kube.lease import LeaseTimes  # noqa: PLC0415 - not in the injector's memory
     from keyturn.main.operator import OperatorSettings, operate  # noqa: PLC0415 - same
 
     settings = OperatorSettings(
         operator_namespace=arguments.operator_namespace,
+        backends=backends,
         namespaces=tuple(arguments.namespace),
         probe_images=tuple(arguments.probe_image),
         kubeconfig=arguments.kubeconfig,

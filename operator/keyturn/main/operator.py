@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from keyturn.kube.pages import Heartbeat, served
 from keyturn.kube.probes import ProbeClient
 from keyturn.kube.queue import WorkQueue
 from keyturn.kube.wakeups import Wakeups
-from keyturn.providers import OpenProviders, discover
+from keyturn.providers import OpenProviders
 from keyturn.reconciler import Reconciler
 from keyturn.reporters import log
 from keyturn.reporters.fanout import Fanout
@@ -43,6 +43,7 @@ class OperatorSettings:
     """How the chart starts the operator."""
 
     operator_namespace: str
+    backends: Callable[[], None]  # offers those that plans may name
     namespaces: tuple[str, ...] = ()  # none: all
     probe_images: tuple[str, ...] = ()  # answers from others are not believed; none: any
     kubeconfig: Path | None = None  # None: the pod's service account
@@ -83,7 +84,7 @@ class Clients:
 
 async def _operate(settings: OperatorSettings, clients: Clients, stop: asyncio.Event) -> None:
     clock, identity = SystemClock(), f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid4().hex[:8]}"
-    discover()
+    settings.backends()
     registry = _metrics_registry()
     metrics = Metrics(registry)
     lease = KubeLease(clients.lease, ObjectKey(settings.operator_namespace, LEASE))
