@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -18,22 +18,15 @@ from keyturn.core.effects import (
 )
 from keyturn.core.model import (
     Clock,
-    ConsumerRef,
     ConsumerView,
     Existence,
     Idle,
-    Kind,
     Mode,
-    ObjectKey,
     Observation,
     OnFailure,
     Phase,
-    PodProof,
-    Policy,
     Problem,
     Reach,
-    Rotation,
-    Sameness,
     SecretView,
     SessionSeen,
     Side,
@@ -41,46 +34,7 @@ from keyturn.core.model import (
     Verdict,
 )
 from keyturn.core.rotation import BACKWARD, CHANGED, FINISHED, FORWARD, decide, tries
-
-NOW = datetime(2026, 3, 21, 12, tzinfo=UTC)
-API = ConsumerRef("Deployment", "shop", "api")
-POLICY = Policy(soak=timedelta(seconds=30), watch=timedelta(seconds=30), progress_deadline=timedelta(minutes=1))
-
-
-def rotation(phase: Phase, **changes: object) -> Rotation:
-    begun = Rotation(
-        "uid", "orders-1", ObjectKey("shop", "orders"), POLICY, phase, NOW, 7, "orders_a", "orders_b", staged_at=NOW
-    )
-    return replace(begun, **changes)  # type: ignore[arg-type]  # fields by name
-
-
-def pod(proves: Verdict = Verdict.NEW, **changes: object) -> PodProof:
-    shown = PodProof("shop", "api-1", "uid-1", str(API), {Kind.PROCESS: proves}, proves, created=NOW)
-    return replace(shown, **changes)  # type: ignore[arg-type]  # fields by name
-
-
-def seen(**changes: object) -> Observation:
-    """Everything well, towards NEW."""
-    well = Observation(
-        system=Sameness.SAME,
-        admin=Reach.UP,
-        trials={Side.NEW: Trial.WORKS, Side.OLD: Trial.WORKS},
-        states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE},
-        old_usage=Idle.NOT_SEEN,
-        secret=SecretView(Verdict.NEW, "keyturn"),
-        consumers=(ConsumerView(API, rolled_to=7),),
-        pods=(pod(),),
-        pods_asked=True,
-        escrowed=True,
-        new_id="orders_b",
-    )
-    return replace(well, **changes)  # type: ignore[arg-type]  # fields by name
-
-
-def off(**changes: object) -> Observation:
-    """Everything well once OLD is disabled."""
-    closed = {Side.NEW: Trial.WORKS, Side.OLD: Trial.DISABLED}
-    return seen(trials=closed, states={Side.OLD: Existence.DISABLED, Side.NEW: Existence.ACTIVE}, **changes)
+from support.single_looks import API, NOW, POLICY, off, pod, rotation, seen
 
 
 def test_entering_a_phase_does_nothing_yet_so_that_fresh_evidence_justifies_the_first_effect() -> None:
@@ -146,59 +100,6 @@ class DescribeReopen:
     def test_a_crash_before_the_enable_is_made_good_by_the_next_look(self) -> None:
         decision = decide(rotation(Phase.VERIFY, reopened=True), off(), NOW)
         assert decision.effects == (EnableCredential(Side.OLD),)
-
-
-class DescribeObservedTime:
-    def test_it_adds_up_what_was_really_observed(self) -> None:
-        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
-        decision = decide(begun, seen(), NOW + timedelta(seconds=5))
-        assert decision.rotation.clock.observed == timedelta(seconds=15)
-
-    @pytest.mark.fm(45)
-    def test_a_day_of_downtime_is_not_a_quiet_day(self) -> None:
-        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
-        decision = decide(begun, seen(), NOW + timedelta(days=1))
-        assert decision.rotation.phase is Phase.SOAK
-        assert decision.rotation.clock.observed == timedelta()
-
-    @pytest.mark.fm(51)
-    def test_looks_that_take_longer_than_three_samples_still_come_to_an_end(self) -> None:
-        here = rotation(Phase.SOAK, policy=Policy(soak=timedelta(seconds=6), sample_every=timedelta(seconds=1)))
-        for look in range(4):
-            here = decide(here, seen(), NOW + look * timedelta(seconds=5)).rotation
-        assert here.phase is not Phase.SOAK
-
-    @pytest.mark.fm(45)
-    def test_a_clock_that_jumps_back_starts_it_again(self) -> None:
-        """Nobody knows how long nobody looked."""
-        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
-        decision = decide(begun, seen(), NOW - timedelta(hours=1))
-        assert decision.rotation.clock == Clock(timedelta(), NOW - timedelta(hours=1))
-
-    def test_a_look_that_cannot_say_who_is_connected_is_not_where_it_begins(self) -> None:
-        begun = rotation(Phase.WATCH, clock=Clock(timedelta(seconds=10), NOW))
-        opened = seen(states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE}, old_usage=Idle.UNKNOWN)
-        decision = decide(begun, opened, NOW + timedelta(seconds=2))
-        assert decision.rotation.clock == Clock()
-
-    @pytest.mark.fm(31)
-    def test_old_seen_again_starts_it_again(self) -> None:
-        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
-        decision = decide(begun, seen(old_usage=Idle.IN_USE), NOW + timedelta(seconds=2))
-        assert decision.rotation.clock.observed == timedelta()
-
-    @pytest.mark.fm(42)
-    def test_it_begins_with_a_look_that_saw_quiet_and_not_with_the_last_that_saw_old(self) -> None:
-        """Status need not hold that last one: a process that starts anew would count from an earlier one."""
-        begun = decide(rotation(Phase.SOAK), seen(old_usage=Idle.IN_USE), NOW).rotation
-        quiet = decide(begun, seen(), NOW + timedelta(seconds=5)).rotation
-        assert quiet.clock == Clock(timedelta(), NOW + timedelta(seconds=5))
-
-    def test_a_new_pod_that_has_not_proved_yet_is_waited_for_without_starting_it_again(self) -> None:
-        begun = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=29), NOW))
-        decision = decide(begun, seen(pods=(pod(), pod(Verdict.UNKNOWN, name="api-2"))), NOW + timedelta(seconds=2))
-        assert isinstance(decision.answer, Wait)
-        assert decision.rotation.clock.observed == timedelta(seconds=31)
 
 
 class DescribeContestedSecret:
@@ -371,15 +272,6 @@ def test_before_a_rotation_and_on_the_way_back_old_is_tried_because_it_must_work
         assert Side.OLD in tries(phase, Existence.ACTIVE)
 
 
-def test_soak_outlasts_the_time_by_which_a_record_of_uses_may_be_late() -> None:
-    short = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=31), NOW))
-    assert decide(short, seen(), NOW).rotation.phase is not Phase.SOAK
-    waiting = decide(short, seen(usage_lag=timedelta(hours=4)), NOW)
-    assert waiting.rotation.phase is Phase.SOAK
-    assert isinstance(waiting.answer, Wait)
-    assert "14400 s" in waiting.answer.message
-
-
 @pytest.mark.parametrize("idle", [Idle.UNKNOWN, Idle.IN_USE])
 def test_a_backend_without_sessions_says_in_words_why_old_is_not_idle(idle: Idle) -> None:
     words = "AKIAOLD was last used at 12:03 UTC (s3, eu-central-1)"
@@ -387,17 +279,6 @@ def test_a_backend_without_sessions_says_in_words_why_old_is_not_idle(idle: Idle
     assert isinstance(waiting.answer, Wait)
     assert words in waiting.answer.message
     assert "0 sessions" not in waiting.answer.message
-
-
-def test_watch_outlasts_every_login_that_began_before_disable() -> None:
-    """Given a backend where such a login may succeed for a minute, a shorter watch time is not enough."""
-    short = rotation(Phase.WATCH, clock=Clock(timedelta(seconds=31), NOW))
-    assert decide(short, off(), NOW).rotation.phase is not Phase.WATCH
-    waiting = decide(short, replace(off(), settles=timedelta(minutes=1), blind=True), NOW)
-    assert waiting.rotation.phase is Phase.WATCH
-    assert isinstance(waiting.answer, Wait)
-    assert "60 s" in waiting.answer.message
-    assert "pods and sessions" in waiting.answer.message
 
 
 def test_what_somebody_opens_in_delete_is_closed_again_before_it_is_retired() -> None:
