@@ -18,7 +18,8 @@ import yaml
 Json = dict[str, Any]
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
-_SECONDS, _TRIES = 30.0, 4  # for one call; of a read
+_SECONDS = 30.0  # for one call
+_PAUSES = (0, 1, 2)  # seconds between the tries of a read
 _LARGEST_EVENT = 4 * 1024 * 1024
 
 
@@ -60,12 +61,13 @@ class KubeApi:
     async def send(
         self, method: str, path: str, body: Json | None = None, *, kind: str = "application/json"
     ) -> tuple[int, Json]:
-        """Status code and answer. Reads are tried again. Raises Unanswered."""
-        for attempt in range(_TRIES if method == "GET" else 1):
-            try:
-                return await self._send(method, path, body, kind)
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(attempt)
+        """Status code and answer. Reads are tried again, also where the API server has no time. Raises Unanswered."""
+        for pause in (*_PAUSES, None) if method == "GET" else (None,):
+            with suppress(aiohttp.ClientError, TimeoutError):
+                status, answer = await self._send(method, path, body, kind)
+                if status != 429 or pause is None:
+                    return status, answer
+            await asyncio.sleep(pause or 0)
         raise Unanswered(f"{method} {path}")
 
     async def _send(self, method: str, path: str, body: Json | None, kind: str) -> tuple[int, Json]:
