@@ -83,6 +83,20 @@ def test_nobody_presents_a_key_while_one_acceptor_is_silent() -> None:
     completed(world)
 
 
+def test_a_silent_acceptor_is_named_before_anything_is_changed() -> None:
+    world = RingWorld()
+    world.run(30, until=lambda w: bool(w.plan_status.adopted_at))
+    world.silent_pods.add("web")
+    world.ask_for_rotation()
+    world.run(15, until=lambda _world: False)
+    assert world.phase == "Preflight"
+    assert world.rotation_status.blocked_by == "AcceptorsBehind"
+    assert "Deployment/web" in world.rotation_status.blockers[0].message
+    assert "write-ring" not in world.board.writes
+    world.silent_pods.clear()
+    completed(world)
+
+
 def test_a_soak_shorter_than_a_tokens_life_is_not_begun() -> None:
     world = RingWorld(spec_changes={"verify": {"require": ["Process"], "soak": "10s", "acceptBlindSoak": True}})
     world.ask_for_rotation()

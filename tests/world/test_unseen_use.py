@@ -32,6 +32,7 @@ def test_a_rotation_completes_and_says_that_nobody_could_see_the_use() -> None:
     assert idle is not None
     assert (idle.status, idle.reason) == ("Unknown", "NotObservable")
     completes(world)
+    assert not [news.message for news in world.cluster.said if "idle" in news.message]
 
 
 def test_soak_takes_its_time_all_the_same() -> None:

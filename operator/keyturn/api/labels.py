@@ -38,6 +38,11 @@ def acceptors_of(plan: str) -> str:
     return f"{plan}/acceptors"
 
 
+def are_acceptors(plan: str) -> bool:
+    """Is this a name that ``acceptors_of`` made?"""
+    return "/" in plan
+
+
 def probe_secret_name(plan: str) -> str:
     """The Secret in the consumers' namespace that lets their probes answer for this plan, or for its acceptors."""
     name, _, acceptors = plan.partition("/")

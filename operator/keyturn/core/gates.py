@@ -57,10 +57,7 @@ def _before_anything(seen: Observation) -> list[tuple[str, str]]:
     elif seen.system is Sameness.UNKNOWN:
         found.append(("SystemUnproven", "it is not proved yet that provider and Secret speak of the same system"))
     if seen.trials.get(Side.OLD) is not Trial.WORKS and seen.system is not Sameness.DIFFERENT:
-        shown = told(seen, Side.OLD)
-        found.append(
-            ("CurrentCredentialDoesNotWork", f"a login with the current credential: {shown}; nothing was changed")
-        )
+        found.append(_current_not_shown_to_work(seen))
     if seen.secret.holds is not Verdict.OLD:
         found.append(
             (
@@ -69,6 +66,15 @@ def _before_anything(seen: Observation) -> list[tuple[str, str]]:
             )
         )
     return found
+
+
+def _current_not_shown_to_work(seen: Observation) -> tuple[str, str]:
+    """Nobody shall mend the Secret because of somebody who is late: then the backend's own reason counts."""
+    if awaited := seen.awaits.get(Side.OLD):
+        why = f"the current credential is not proved to be accepted everywhere: {awaited.message}"
+        return awaited.reason, f"{why}; nothing was changed"
+    shown = told(seen, Side.OLD)
+    return "CurrentCredentialDoesNotWork", f"a login with the current credential: {shown}; nothing was changed"
 
 
 def may_begin(phase: Phase, rotation: Rotation, seen: Observation) -> Answer:
@@ -261,7 +267,12 @@ def idle_for_soak(rotation: Rotation, seen: Observation, now: datetime) -> Answe
     shortest = max(rotation.policy.soak, seen.usage_lag)
     if rotation.clock.observed >= shortest:
         return YES
-    return Wait("Soaking", f"watching that the old credential stays idle for {_seconds(shortest)}")
+    soak = _seconds(shortest)
+    if seen.use_unseen:
+        return Wait(
+            "Soaking", f"nobody can say who uses the old credential; every pod must prove the new one for {soak}"
+        )
+    return Wait("Soaking", f"watching that the old credential stays idle for {soak}")
 
 
 def quiet_for_watch(rotation: Rotation, seen: Observation, now: datetime) -> Answer:
@@ -272,7 +283,8 @@ def quiet_for_watch(rotation: Rotation, seen: Observation, now: datetime) -> Ans
     needed = max(rotation.policy.watch, seen.settles)
     if rotation.clock.observed >= needed:
         return YES
-    rests = "; the backend shows no refused logins, so this rests on pods and sessions" if seen.blind else ""
+    shown = "what pods prove" if seen.use_unseen else "what pods prove and on who is seen to use it"
+    rests = f"; the backend shows no refused logins, so this rests on {shown}" if seen.blind else ""
     return Wait(
         "Watching", f"the old credential is disabled; watching for {_seconds(needed)} that nobody misses it{rests}"
     )

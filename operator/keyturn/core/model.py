@@ -327,6 +327,6 @@ class Observation:
     window_open: bool = True
     settles: timedelta = timedelta()  # the shortest Watch that sees every login begun before Disable
     outlived: bool = False  # what was made with a credential, like a token, is good beyond it: for as long as a soak
-    blind: bool = False  # the backend does not show refused logins: Watch rests on pods and sessions
+    blind: bool = False  # the backend does not show refused logins: Watch rests on pods, and on uses that are seen
     frozen: str = ""  # who froze what; empty when not frozen
     unreadable: Problem | None = None  # the cluster itself could not be read: nothing may be concluded

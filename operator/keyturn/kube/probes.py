@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keyturn.api.labels import INJECT, probe_secret_name, restart_annotation
+from keyturn.api.labels import INJECT, are_acceptors, probe_secret_name, restart_annotation
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import ConsumerRef
 from keyturn.core.rendering import holds_secret, tells_apart
@@ -35,6 +35,7 @@ class _Question:
     generation: int
     expected: Expected
     errands: Mapping[ConsumerRef, tuple[str, ...]] = field(default_factory=dict[ConsumerRef, tuple[str, ...]])
+    remembered: bool = True  # as whom pods run is kept, for their next probes: not of acceptors
 
     def errand(self, pod: PodRecord) -> tuple[str, ...]:
         """What else this pod's probe is asked to do."""
@@ -58,7 +59,9 @@ class ProbeClient:
     ) -> Mapping[str, Testimony]:
         """By pod UID; every pod asked is in the answer."""
         key = await self._keyring.key(plan, Purpose.PROBE)
-        return await self._sweep(pods, _Question(plan_identity(plan), key, generation, expected, reports(plan)))
+        remembered = not are_acceptors(plan.key.name)
+        question = _Question(plan_identity(plan), key, generation, expected, reports(plan), remembered)
+        return await self._sweep(pods, question)
 
     async def reload(self, plan: PlanRecord, pods: Sequence[PodRecord], generation: int) -> None:
         """Tell apps that declare so to read their files again. Pods of other consumers are not asked at all."""
@@ -140,7 +143,8 @@ class ProbeClient:
             return Testimony(
                 silent=f"its probe does not answer on port {pod.probe_port}: a NetworkPolicy must admit the operator"
             )
-        return Recogniser(question.key, challenge, pod, question.expected).testimony(lines)
+        recogniser = Recogniser(question.key, challenge, pod, question.expected, remembered=question.remembered)
+        return recogniser.testimony(lines)
 
 
 def open_probes(own: OwnSecrets, namespace: str, clock: Clock, images: Sequence[str] = ()) -> ProbeClient:

@@ -45,9 +45,12 @@ _NOWHERE = "no variable and no file of this pod holds the Secret: was it overrid
 
 
 class Recogniser:
-    """Recognises the marks of one answer."""
+    """Recognises the marks of one answer. ``remembered``: as whom pods run is kept, for their next probes."""
 
-    def __init__(self, key: Sealed, challenge: wire.Challenge, pod: PodRecord, expected: Expected) -> None:
+    def __init__(
+        self, key: Sealed, challenge: wire.Challenge, pod: PodRecord, expected: Expected, *, remembered: bool = True
+    ) -> None:
+        self._remembered = remembered
         self._key = key
         self._challenge = challenge
         self._pod = pod
@@ -133,7 +136,8 @@ class Recogniser:
         return Verdict.NONE if code == wire.NO_PROCESS and self._pod.terminating else Verdict.UNKNOWN
 
     def _why(self, container: str, code: str, owner: str) -> str:
-        if code == wire.DENIED and container in self._users and container in self._pod.unsaid_users:
+        unsaid = self._remembered and container in self._users and container in self._pod.unsaid_users
+        if code == wire.DENIED and unsaid:
             return (
                 f"container {container} runs as {self._users[container]}, which its template leaves to the image, so "
                 f"its probe may not look; Keyturn remembers that, and the next pod's probe may. {self._restarted()}"
@@ -142,7 +146,8 @@ class Recogniser:
             user, _, group = owner.partition(":")
             return (
                 f"container {container} runs as user {user or '?'}, group {group or '?'}, and its probe may not look: "
-                "set runAsUser and runAsGroup to these in the pod's spec; root, or a process that hides, stays unseen"
+                "set runAsUser and runAsGroup to these in the pod's spec, unless it says so already; a process that "
+                "is just starting is seen at the next look; root, or a process that hides, stays unseen"
             )
         return f"container {container}: {_GAPS.get(code, 'it cannot be seen')}"
 

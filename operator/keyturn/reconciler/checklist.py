@@ -274,12 +274,12 @@ def _over(pod: PodRecord) -> bool:
 
 
 def silent_probes(pods: Sequence[PodRecord], testimonies: Mapping[str, Testimony]) -> list[Problem]:
-    """A pod whose probe does not answer could never prove anything: better said before than after the roll."""
+    """A pod whose probe does not answer could never prove anything: better said before than after the roll.
+
+    What to do depends on why it is silent, so the testimony says it: a pod may have its probe, and lack the key only.
+    """
     return [
-        Problem(
-            "ProbeSilent",
-            f"pod {p.name}: {testimonies[p.uid].silent}; label its template keyturn.dev/inject and roll it out",
-        )
+        Problem("ProbeSilent", f"pod {p.name}: {testimonies[p.uid].silent}")
         for p in pods
         if p.uid in testimonies and testimonies[p.uid].silent and not p.terminating and p.phase == "Running"
     ]

@@ -149,7 +149,7 @@ class Reconciler:
         decision = decide(rotation, sight.seen, now)
         active = await self._save(active, stored, decision, sight)
         if decision.entered:
-            await self._tell(plan, active, rotation.phase, decision)
+            await self._tell(plan, active, rotation.phase, decision, unseen=sight.seen.use_unseen)
         await self._carry_out(replace(scene, record=active, rotation=decision.rotation), sight, decision)
         return self._pace(rotation, decision, heard=heard, blind=sight.seen.blind)
 
@@ -216,7 +216,9 @@ class Reconciler:
         self._noted[active.uid] = now
         return await self._cluster.save_rotation(active, fresh)
 
-    async def _tell(self, plan: PlanRecord, active: RotationRecord, before: Phase, decision: Decision) -> None:
+    async def _tell(
+        self, plan: PlanRecord, active: RotationRecord, before: Phase, decision: Decision, *, unseen: bool = False
+    ) -> None:
         rotation = decision.rotation
         for phase in decision.entered:
             why = rotation.turned_back if phase in (Phase.ENABLE, Phase.ROLLED_BACK) else None
@@ -224,7 +226,7 @@ class Reconciler:
             self._reporter.moved(plan.key, active.key.name, before, phase, why.reason if why else "")
             before = phase
             if again or phase in words.MILESTONES:
-                told = words.entered(rotation, phase, again=again)
+                told = words.entered(rotation, phase, again=again, unseen=unseen)
                 news = Announcement(why.reason if why else str(phase), told, warning=why is not None or again)
                 await self._cluster.announce(active.key, "Rotation", active.uid, news)
 

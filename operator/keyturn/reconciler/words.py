@@ -25,20 +25,30 @@ _ENTERED = {
     Phase.ROLLED_BACK: "{old} serves as before ({why})",
 }
 
-_CONTAINED = {
-    Phase.APPROVE: "nothing forbids it; asking for approval, if any is wanted, to cut {old} off",
-    Phase.CREATE: "cutting {old} off and making {new}, in one transaction",
-    Phase.STAGE: "{old} is refused, with no session left, and {new} works; writing it into the Secret",
-    Phase.ROLL: "the Secret holds {new}; restarting the consumers that hold {old}, which is refused",
-    Phase.WATCH: "every pod proves {new}; watching that no known consumer misses {old}",
+_UNSEEN = {  # nothing can say who uses OLD: never claim that nobody does
+    Phase.DISABLE: "every pod proved {new} for the soak time, and nobody can say who else uses {old}; disabling {old}, "
+    "which can still be undone",
+}
+
+_COMPROMISED = {
+    Mode.CONTAINMENT: {
+        Phase.APPROVE: "nothing forbids it; asking for approval, if any is wanted, to cut {old} off",
+        Phase.CREATE: "cutting {old} off and making {new}, in one transaction",
+        Phase.STAGE: "{old} is refused, with no session left, and {new} works; writing it into the Secret",
+        Phase.ROLL: "the Secret holds {new}; restarting the consumers that hold {old}, which is refused",
+        Phase.WATCH: "every pod proves {new}; watching that no known consumer misses {old}",
+    },
+    Mode.AVAILABILITY: {  # there is no soak: nobody waits for OLD to become idle
+        Phase.DISABLE: "every pod proves {new}; disabling {old}, which somebody else may know",
+    },
 }
 
 
-def entered(rotation: Rotation, phase: Phase, *, again: bool = False) -> str:
-    """One sentence. ``again``: a reopened rotation verifies once more."""
+def entered(rotation: Rotation, phase: Phase, *, again: bool = False, unseen: bool = False) -> str:
+    """One sentence. ``again``: a reopened rotation verifies once more. ``unseen``: nothing can say who uses OLD."""
     if again:
         return f"{rotation.old_id} was still used, so it works again; verifying once more"
-    if rotation.policy.mode is Mode.CONTAINMENT and phase in _CONTAINED:
-        return _CONTAINED[phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential")
     why = rotation.turned_back.message if rotation.turned_back is not None else "not safe to go on"
-    return _ENTERED[phase].format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)
+    special = _COMPROMISED.get(rotation.policy.mode) or (_UNSEEN if unseen else {})
+    words = special.get(phase, _ENTERED[phase])
+    return words.format(old=rotation.old_id, new=rotation.new_id or "the new credential", why=why)

@@ -91,4 +91,4 @@ def test_watch_outlasts_every_login_that_began_before_disable() -> None:
     assert waiting.rotation.phase is Phase.WATCH
     assert isinstance(waiting.answer, Wait)
     assert "60 s" in waiting.answer.message
-    assert "pods and sessions" in waiting.answer.message
+    assert "rests on what pods prove" in waiting.answer.message

@@ -70,6 +70,16 @@ def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
+def test_in_preflight_who_is_late_is_named_and_nobody_is_told_to_change_the_secret() -> None:
+    late = replace(awaited(Side.OLD), secret=SecretView(Verdict.OLD))
+    answer = decide(rotation(Phase.PREFLIGHT, staged_at=None, new_id=""), late, after(1)).answer
+    assert isinstance(answer, Wait)
+    assert [one.reason for one in answer.blockers] == ["AcceptorsBehind"]
+    assert answer.reason == "AcceptorsBehind"
+    assert LATE in answer.message
+    assert "nothing was changed" in answer.message
+
+
 def test_while_acceptors_are_late_create_goes_on_and_says_for_whom() -> None:
     decision = decide(rotation(Phase.CREATE), awaited(Side.NEW), after(1))
     assert isinstance(decision.answer, Wait)
@@ -133,6 +143,36 @@ def test_a_pod_that_proves_nothing_yet_stops_the_clock_for_as_long_as_it_takes_a
     for second in range(5, 120, 5):
         began = decide(began, unknown, after(second)).rotation
     assert began.clock == Clock(timedelta(seconds=10), after(115))
+
+
+def test_while_nobody_can_say_who_uses_old_the_soak_never_claims_that_it_is_idle() -> None:
+    began = rotation(Phase.SOAK, clock=Clock(timedelta(seconds=10), NOW))
+    unseen = decide(began, seen(secret=SecretView(Verdict.NEW)), after(5)).answer
+    assert isinstance(unseen, Wait)
+    assert unseen.reason == "Soaking"
+    assert "idle" not in unseen.message
+    assert "every pod must prove the new one for 30 s" in unseen.message
+    counted = decide(began, seen(secret=SecretView(Verdict.NEW), use_unseen=False), after(5)).answer
+    assert isinstance(counted, Wait)
+    assert "stays idle for 30 s" in counted.message
+
+
+@pytest.mark.parametrize(
+    ("unseen", "rests"),
+    [(True, "rests on what pods prove"), (False, "rests on what pods prove and on who is seen to use it")],
+)
+def test_watch_names_what_it_rests_on_and_nothing_that_is_not_there(*, unseen: bool, rests: str) -> None:
+    began = rotation(Phase.WATCH, clock=Clock(timedelta(seconds=10), NOW), disabled_at=NOW)
+    closed = seen(
+        secret=SecretView(Verdict.NEW),
+        use_unseen=unseen,
+        trials={Side.NEW: Trial.WORKS, Side.OLD: Trial.DISABLED},
+        states={Side.OLD: Existence.DISABLED, Side.NEW: Existence.ACTIVE},
+    )
+    answer = decide(began, closed, after(5)).answer
+    assert isinstance(answer, Wait)
+    assert answer.reason == "Watching"
+    assert answer.message.endswith(rests)
 
 
 def test_a_pod_that_holds_the_old_key_starts_the_clock_again() -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from keyturn.api.labels import acceptors_of
 from keyturn.core.delivery import Delivery, Way
 from keyturn.core.evidence import Testimony
 from keyturn.core.model import Kind, ObjectKey, Verdict
 from keyturn.core.sealed import Sealed
-from keyturn.kube.keys import Keyring
+from keyturn.kube.keys import Keyring, Purpose
 from keyturn.kube.probes import ProbeClient, open_probes, plan_identity
 from keyturn.ports import PodRecord
 from keyturn_probe import wire
@@ -255,6 +256,30 @@ async def test_every_pod_asked_is_in_the_answer(
         found = await client.challenge(PLAN, pods, 4, EXPECTED)
     assert set(found) == {one.uid for one in pods}
     assert [uid for uid, testimony in found.items() if not testimony.silent] == [pod.uid]
+
+
+@pytest.mark.parametrize("acceptors", [False, True])
+async def test_nobody_is_told_to_restart_for_a_user_that_nobody_remembers(
+    client: ProbeClient, drawer: Drawer, *, acceptors: bool
+) -> None:
+    """A plan keeps as whom its presenters run, for their next probes; of acceptors the pod's spec has to say it."""
+    name = acceptors_of(PLAN.key.name) if acceptors else PLAN.key.name
+    plan = replace(PLAN, key=ObjectKey("shop", name), uid=name)
+    key = (await Keyring(drawer, "keyturn").key(plan, Purpose.PROBE)).reveal()
+
+    async def denied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        challenge = wire.read_challenge(await reader.readline(), lambda _: key)
+        lines = [f"gap app url {wire.ENV} {wire.PROCESS} {wire.DENIED} 101:102 1", "user app 101 102"]
+        writer.write(wire.sealed_answer(key, challenge, lines))
+        writer.close()
+
+    async with await asyncio.start_server(denied, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        pod = replace(pod_record(URL, address="127.0.0.1", port=port), unsaid_users={"app": None})
+        (sight,) = (await client.challenge(plan, [pod], 4, EXPECTED))[pod.uid].sights
+    assert "user 101, group 102" in sight.why
+    assert ("Keyturn remembers that" in sight.why) is not acceptors
+    assert ("set runAsUser and runAsGroup" in sight.why) is acceptors
 
 
 # ----------------------------------------------------------------------------------------------------------- arm

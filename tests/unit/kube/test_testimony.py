@@ -66,6 +66,13 @@ def test_a_gap_says_why_and_what_to_do() -> None:
     assert "runAsUser" in sight.why
 
 
+def test_a_process_that_was_denied_while_its_container_started_is_not_called_misconfigured() -> None:
+    """A container's first process hides until its program runs; who asks whose it is a moment later is told the app."""
+    (sight,) = heard([DENIED]).sights
+    assert "unless it says so already" in sight.why
+    assert "just starting is seen at the next look" in sight.why
+
+
 DENIED = ["gap", "app", "url", "Env", "P", wire.DENIED, "101:102", "1"]
 
 
