@@ -88,7 +88,7 @@ class DescribeTheProof:
         world.cluster.other_plans = [replace(elsewhere, key=ObjectKey("bank", "reports"))]
         rotated(world, lambda w: w.phase == "Soak")
         assert [(p.consumer, p.pod) for p in world.rotation_status.pod_proofs] == [
-            ("ClusterCredentialProvider/reports-db", "reports-db")
+            ("ClusterCredentialProvider/reports-db", "ClusterCredentialProvider/reports-db")
         ]
         world.run(ENOUGH)
         assert world.phase == "Complete"

@@ -171,9 +171,9 @@ def old_idle(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:
         for s in seen.old_sessions
     )
     who = ", ".join(sorted({s.consumer or s.client for s in seen.old_sessions})) or "someone"
-    return Wait(
-        "OldCredentialInUse", f"{len(seen.old_sessions)} sessions of the old credential are open: {who}", blockers
-    )
+    count = len(blockers)
+    words = "1 session of the old credential is" if count == 1 else f"{count} sessions of the old credential are"
+    return Wait("OldCredentialInUse", f"{words} open: {who}", blockers)
 
 
 def old_refused(_rotation: Rotation, seen: Observation, _now: datetime) -> Answer:

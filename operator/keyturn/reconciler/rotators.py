@@ -164,7 +164,7 @@ async def _proof(
         shown, why = await _logged_in(cluster, providers, one, secret, holds)
     return PodProof(
         namespace=one.provider.key.namespace,
-        name=one.provider.key.name,
+        name=str(one),  # people must not look for a pod
         uid=one.provider.uid,
         consumer=str(one),
         evidence={Kind.SESSION: shown},

@@ -237,6 +237,42 @@ def test_what_people_hold_up_is_not_said_to_end_by_itself(reason: str, words: st
     assert "Nothing" not in text
 
 
+def test_of_phases_that_were_entered_in_one_moment_the_former_took_no_time() -> None:
+    moments = {"Roll": 40, "Verify": 30, "Soak": 30, "Approve": 5, "Disable": 5}
+    entries = [{"phase": phase, "at": before(seconds=ago)} for phase, ago in moments.items()]
+    text = plain(rotation_tree(rotation(phase="Disable", history=entries), NOW))
+    rows = [line.split()[2:4] for line in text.splitlines() if line.startswith("├")]
+    took = {row[0]: row[1] for row in rows if len(row) > 1}
+    assert took == {"Roll": "10s", "Verify": "0s", "Soak": "25s", "Approve": "0s", "Disable": "5s"}
+
+
+def test_a_rotation_that_went_back_does_not_make_the_current_credential_newer() -> None:
+    brought = rotation("orders-db-1", phase="Complete", new_id="orders_a", completed_at=before(days=3))
+    back = rotation("orders-db-2", phase="RolledBack", completed_at=before(minutes=1))
+    after = plan(last_rotation_time=before(minutes=1), ran=["orders-db-1", "orders-db-2"])
+    assert "orders_a, for 3d" in plain(plan_page(after, [back, brought], NOW))
+
+    never_left = plan(last_rotation_time=before(minutes=1), ran=["orders-db-2"])
+    assert "orders_a, for 12d" in plain(plan_page(never_left, [back], NOW))
+
+    forgotten = plain(plan_page(after, [back], NOW))  # historyLimit took the record of who brought it
+    assert "orders_a\n" in forgotten
+
+
+@pytest.mark.parametrize("consumer", ["Pod/keyturn-operator-1", "CredentialProvider/shop-postgres"])
+def test_whoever_is_no_workloads_pod_is_named_once(consumer: str) -> None:
+    who = consumer if consumer.startswith("Cred") else consumer.removeprefix("Pod/")
+    blocker = Blocker(reason="OldCredentialInUse", message="a session from 10.0.0.1", pod=who, consumer=consumer)
+    text = plain(rotation_reasons(verifying(blockers=[blocker], pod_proofs=[], old_sessions=[]), NOW))
+    assert f"  - {who}: a session from 10.0.0.1" in text
+
+
+def test_where_nothing_is_named_nothing_is_said_to_stand_above() -> None:
+    text = plain(rotation_reasons(verifying(phase="Soak", blockers=[], old_sessions=[]), NOW))
+    assert "Nothing: it goes on by itself." in text
+    assert "the above" not in text
+
+
 def test_a_pool_of_sessions_is_one_line() -> None:
     text = plain(rotation_reasons(verifying(old_sessions=[SESSION] * 4), NOW))
     assert text.count("10.88.0.12") == 1

@@ -63,6 +63,15 @@ def test_unknown_is_never_taken_for_idle(phase: Phase, usage: Idle) -> None:
     assert DisableCredential(Side.OLD) not in decision.effects
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "1 session of the old credential is open"), (2, "2 sessions of the")])
+def test_who_is_still_connected_is_counted_and_named(count: int, words: str) -> None:
+    view = seen(old_usage=Idle.IN_USE, old_sessions=(SessionSeen("orders_a", "10.9.9.9"),) * count)
+    answer = decide(rotation(Phase.SOAK), view, NOW).answer
+    assert isinstance(answer, Wait)
+    assert answer.message.startswith(words)
+    assert answer.message.endswith(": 10.9.9.9")
+
+
 def test_a_strangers_leftover_session_is_ended_once_old_is_closed() -> None:
     left = off(old_usage=Idle.IN_USE, old_sessions=(SessionSeen("orders_a", "10.9.9.9"),))
     assert EndSessions(Side.OLD) in decide(rotation(Phase.DISABLE), left, NOW).effects

@@ -65,7 +65,7 @@ def _to_do(restored: Sequence[Restored]) -> Iterator[str]:
                 f"should the backend refuse it, {kept.key} had more credentials in escrow: delete the Secret, then "
                 + " or ".join(f"--credential {kept.key}={other}" for other in others)
             )
-    yield "make the providers' admin Secrets: an export never holds a rotator's credential"
+    yield "make the providers' admin Secrets: a rotator's credential is in an export only where a plan rotates it"
     yield "apply providers and plans from Git, or what --manifests wrote: each plan adopts its Secret's credential"
 
 

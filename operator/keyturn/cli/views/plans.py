@@ -14,6 +14,7 @@ from keyturn.api.conditions import ConditionType, condition
 from keyturn.cli.views.plain import bullet, columns
 from keyturn.cli.views.spans import ago, ahead
 from keyturn.cli.views.standing import finished, phase_of, swap
+from keyturn.core.model import Phase
 from keyturn.ports import PlanRecord, RotationRecord
 
 _SHOWN = 5  # rotations below a plan
@@ -59,7 +60,7 @@ def plan_page(plan: PlanRecord, rotations: Sequence[RotationRecord], now: dateti
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")
     facts.add_row("  Secret", plan.spec.secret.name)
-    facts.add_row("  Current", _current(plan, now))
+    facts.add_row("  Current", _current(plan, rotations, now))
     facts.add_row("  Next", "suspended" if plan.spec.suspend else ahead(plan.status.next_rotation_time, now))
     for known in filter(_worth_a_line, plan.status.conditions):
         facts.add_row(
@@ -82,11 +83,27 @@ def _worth_a_line(known: Condition) -> bool:
     return known.type == ConditionType.READY or known.status != "False"
 
 
-def _current(plan: PlanRecord, now: datetime) -> str:
-    since = plan.status.last_rotation_time or plan.status.adopted_at
+def _current(plan: PlanRecord, rotations: Sequence[RotationRecord], now: datetime) -> str:
     if not plan.status.current_id:
         return "not adopted yet"
+    since = _current_since(plan, rotations)
     return f"{plan.status.current_id}, for {ago(since, now)}" if since else plan.status.current_id
+
+
+def _current_since(plan: PlanRecord, rotations: Sequence[RotationRecord]) -> datetime | None:
+    """Since the rotation that brought it, or since adoption; None once ``historyLimit`` took the record of it away.
+
+    One that went back brought nothing, so when the last rotation ended does not tell.
+    """
+    brought = [
+        record.status.completed_at
+        for record in rotations
+        if record.status.phase == Phase.COMPLETE and record.status.new_id == plan.status.current_id
+    ]
+    if since := max(filter(None, brought), default=None):
+        return since
+    forgotten = set(plan.status.ran) - {record.key.name for record in rotations}
+    return None if forgotten else plan.status.adopted_at
 
 
 def rotation_list(rotations: Sequence[RotationRecord], now: datetime) -> RenderableType:

@@ -45,7 +45,8 @@ def rotation_reasons(record: RotationRecord, now: datetime, plan: PlanRecord | N
 
 
 def _blocker(blocker: Blocker) -> RenderableType:
-    who = " ".join(part for part in (blocker.consumer, blocker.pod) if part)
+    itself = blocker.consumer in (blocker.pod, f"Pod/{blocker.pod}")  # no workload's: named once
+    who = " ".join(part for part in ("" if itself else blocker.consumer, blocker.pod) if part)
     lead = f"{who}: " if who else ""
     return bullet(f"{lead}{blocker.message} ({blocker.reason})")
 

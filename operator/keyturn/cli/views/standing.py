@@ -181,6 +181,8 @@ def _by_itself(record: RotationRecord) -> str:
         words = "Lift the freeze when you are done; then it goes on by itself."
     elif AWAITING in asked:
         words = f"Look at it, and agree: kubectl keyturn approve {name}"
+    elif not obstacles(status):
+        words = "Nothing: it goes on by itself."
     else:
         words = "Nothing, if the above ends by itself; then it goes on."
     words = f"{words}\nFollow: {follow}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from keyturn.api.base import format_duration
-from keyturn.api.kinds import PhaseEntry, PodLine, RotationStatus
+from keyturn.api.kinds import PodLine, RotationStatus
 from keyturn.cli.views.plain import plain
 from keyturn.cli.views.spans import ago, span
 from keyturn.cli.views.standing import (
@@ -79,36 +79,34 @@ def _title(record: RotationRecord, now: datetime) -> Text:
 def _rows(record: RotationRecord, now: datetime) -> Iterator[tuple[str, str, str]]:
     """Mark, phase, and how long it took. A rollback shows how far it came, then the way back."""
     status, forward = record.status, ahead(record)
-    entered = _entered(status.history)
-    times = {phase: _took(phase, entered, status, now) for phase in entered}
+    entered = _times(status, now)
     back = going_back(status) or any(phase in entered for phase in BACK)
     if back:
         came = [phase for phase in forward if phase in entered]
         for phase in came:
-            yield (_LEFT if phase is came[-1] else _DONE), phase, times[phase]
+            yield (_LEFT if phase is came[-1] else _DONE), phase, entered[phase]
     for phase in BACK if back else forward:
         mark = _mark(phase, status, entered, BACK if back else forward)
-        yield mark, phase, "" if mark == _TO_COME else times.get(phase, "")
+        yield mark, phase, "" if mark == _TO_COME else entered.get(phase, "")
 
 
-def _entered(history: Sequence[PhaseEntry]) -> dict[str, datetime]:
-    """When each phase was entered last: one that was reopened counts anew."""
-    return {entry.phase: entry.at for entry in history}
+def _times(status: RotationStatus, now: datetime) -> dict[str, str]:
+    """How long each phase took, until the next began: of two that were entered in one moment the former took none.
+
+    One that was entered again, because the rotation was reopened, counts anew.
+    """
+    entries = status.history
+    ends = [*(entry.at for entry in entries[1:]), status.completed_at or now]
+    return {entry.phase: span(end - entry.at) for entry, end in zip(entries, ends, strict=False)}
 
 
-def _mark(phase: Phase, status: RotationStatus, entered: dict[str, datetime], table: tuple[Phase, ...]) -> str:
+def _mark(phase: Phase, status: RotationStatus, entered: Mapping[str, str], table: tuple[Phase, ...]) -> str:
     if phase == status.phase:
         return _HERE
     here = table.index(Phase(status.phase)) if status.phase in table else None
     if here is None:  # over, or going the other way
         return _DONE if phase in entered else _TO_COME
     return _DONE if table.index(phase) < here else _TO_COME
-
-
-def _took(phase: str, entered: dict[str, datetime], status: RotationStatus, now: datetime) -> str:
-    later = [at for at in entered.values() if at > entered[phase]]
-    until = min(later) if later else (status.completed_at or now)
-    return span(until - entered[phase])
 
 
 def _present(status: RotationStatus, now: datetime, some: int) -> Iterator[Text]:
