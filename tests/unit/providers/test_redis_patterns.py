@@ -22,7 +22,7 @@ def as_expression(pieces: list[str]) -> re.Pattern[str]:
     return re.compile("".join(plain.get(piece, piece) for piece in pieces), re.DOTALL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(patterns, patterns)
 def test_overlap_is_what_trying_every_key_finds(left: list[str], right: list[str]) -> None:
     one, other = as_expression(left), as_expression(right)
@@ -31,7 +31,7 @@ def test_overlap_is_what_trying_every_key_finds(left: list[str], right: list[str
     assert overlap("".join(right), "".join(left)) is found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(patterns)
 def test_a_key_matches_its_pattern(pieces: list[str]) -> None:
     assert as_expression(pieces).fullmatch(a_key("".join(pieces)))
