@@ -9,7 +9,7 @@
     hack/test contract --mysql PROGRAM
                                  MySQL's tests on servers of this mysqld, and nothing else (docs/providers/mysql.md)
     hack/test faults --all       everything there is, instead of a sample
-    hack/test world --all        every schedule of the simulated world, within twenty minutes
+    hack/test world --all        all there is of the simulated world, within twenty minutes
     hack/test world --replay 'rotation: backend down@Roll+2'   one of them; seed:17 is a random one
     hack/test mutants            seeded bugs: how many does the simulated world notice?
     hack/test endurance          ten rotations on the real cluster while the leader is killed, frozen or stopped

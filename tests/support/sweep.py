@@ -1,7 +1,7 @@
 """Plays schedules by the thousand, in two processes, and prints how many ran and which promise was broken.
 
 hack/test world                       a sample of every part, within a minute
-hack/test world --all                 all of it, within twenty minutes
+hack/test world --all                 all of it (of ``HALF`` every other fault), within twenty minutes
 hack/test world --replay 'SCHEDULE'   one of them, told step by step; seed:17 is the seventeenth random one
 """
 
