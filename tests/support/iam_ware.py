@@ -45,19 +45,14 @@ class IamWare:
         self._account = Account(_now, step=QUICK.step, grain=QUICK.grain)
         self._account.add_user(ROTATOR, *ROTATOR_MAY)
         self._account.add_user(USER)
+        self._rotator, self._first = self._old_key(ROTATOR), self._old_key(USER)
         self._server = IamServer(self._account)
         self._pods = f"127.{network}."
         self.proxy = BackendProxy({"": self._server.port}, IamSpeech, kill)
 
     def start(self, plan: str) -> None:
         _ = plan  # keys carry no tags
-        self._rotator, self._first = self._old_key(ROTATOR), self._old_key(USER)
         self._server.start()
-
-    def _old_key(self, user: str) -> AccessKey:
-        key = self._account.create(user)
-        key.created -= timedelta(days=30)
-        return key
 
     def stop(self) -> None:
         self._server.stop()
@@ -79,6 +74,11 @@ class IamWare:
             retire={"acceptBlindWatch": True},
             verify={"require": ["Process"]},
         )  # fmt: skip
+
+    def _old_key(self, user: str) -> AccessKey:
+        key = self._account.create(user)
+        key.created -= timedelta(days=30)
+        return key
 
     async def log_in(self, host: str, port: int, login: SplitResult) -> _Holder:
         holder = _Holder(host, port, login)
