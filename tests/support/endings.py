@@ -25,7 +25,8 @@ def came_to_rest(world: World, allowed: set[str]) -> None:
     """It ended in one of these ways, in the state that belongs to it, and stays there without a write."""
     if world.cluster.the_plan is None:
         _require(world, "Released" in allowed, "the plan is gone")
-        late = world.mode != "Graceful" or "clock jumps ahead" in world.happened  # nowhere to go, or out of time
+        jumped = not {"clock jumps ahead", "clock jumps back"}.isdisjoint(world.happened)  # back, and ahead again
+        late = world.mode != "Graceful" or jumped  # nowhere to go, or out of time
         if late and any(event.reason == "EscrowKept" for event in world.cluster.said):
             _require(world, world.cluster.the_escrow is not None, "its escrow is not kept")
             return  # let go in the middle: people have the escrow, and an Event says so
