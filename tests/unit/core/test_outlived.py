@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,53 +13,41 @@ from keyturn.core.model import (
     Clock,
     Existence,
     Idle,
-    Kind,
     Mode,
-    ObjectKey,
     Observation,
     Phase,
-    PodProof,
-    Policy,
     Problem,
-    Reach,
     Rotation,
-    Sameness,
     SecretView,
     Side,
     Trial,
     Verdict,
 )
 from keyturn.core.rotation import decide
+from support import single_looks as looks
+from support.single_looks import NOW, POLICY
 
-NOW = datetime(2026, 3, 21, 12, tzinfo=UTC)
-SOAK = timedelta(seconds=30)
-POLICY = Policy(soak=SOAK, watch=SOAK, progress_deadline=timedelta(minutes=1))
+SOAK = POLICY.soak
 LATE = "1 of 2 acceptor pods prove it; pod gate-1 of Deployment/gate: not asked yet"
 
 
 def rotation(phase: Phase, **changes: object) -> Rotation:
-    begun = Rotation("uid", "keys-1", ObjectKey("shop", "keys"), POLICY, phase, NOW, 7, "old", "new", staged_at=NOW)
-    return replace(begun, **changes)  # type: ignore[arg-type]  # fields by name
+    return looks.rotation(phase, **({"old_id": "old", "new_id": "new"} | changes))
 
 
 def seen(proves: Verdict = Verdict.NEW, **changes: object) -> Observation:
     """Everything well, with one pod that proves this."""
-    well = Observation(
-        system=Sameness.SAME,
-        admin=Reach.UP,
-        trials={Side.NEW: Trial.WORKS, Side.OLD: Trial.WORKS},
-        states={Side.OLD: Existence.ACTIVE, Side.NEW: Existence.ACTIVE},
-        old_usage=Idle.NOT_SEEN,
-        old_tag="uid/8",
-        secret=SecretView(Verdict.NEW if proves is Verdict.NEW else Verdict.OLD, "keyturn", tag="uid/8"),
-        pods=(PodProof("shop", "p", "u", "Deployment/p", {Kind.PROCESS: proves}, proves, created=NOW),),
-        pods_asked=True,
-        escrowed=True,
-        use_unseen=True,
-        outlived=True,
-        blind=True,
-    )
-    return replace(well, **changes)  # type: ignore[arg-type]  # fields by name
+    ring: dict[str, object] = {
+        "old_tag": "uid/8",
+        "secret": SecretView(Verdict.NEW if proves is Verdict.NEW else Verdict.OLD, "keyturn", tag="uid/8"),
+        "consumers": (),
+        "pods": (looks.pod(proves),),
+        "new_id": "",
+        "use_unseen": True,
+        "outlived": True,
+        "blind": True,
+    }
+    return looks.seen(**(ring | changes))
 
 
 def awaited(side: Side) -> Observation:
